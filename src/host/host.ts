@@ -1,0 +1,50 @@
+/**
+ * What differs between the browser and Node, in one interface. The engine (trainer, model, data) receives a Host and
+ * imports neither implementation: host/browser.ts (fetch, IndexedDB) and host/node.ts (files).
+ */
+
+/** A named, read-only collection of bytes: one file of a model folder, a dataset, an adapter. */
+export interface Asset {
+  readonly name: string;
+  readonly size: number;
+  /** Bytes [start, end). Throws `file-invalid` when the source is shorter than it said. */
+  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A folder of assets: a model or an adapter in the Hugging Face layout. */
+export interface Folder {
+  /** What the person called it: a path, an id, the name of a dropped folder. */
+  readonly name: string;
+  list(): Promise<readonly string[]>;
+  /** Undefined when the folder has no such file. */
+  open(file: string): Promise<Asset | undefined>;
+}
+
+/** Named byte records that are written aside and swapped in as a whole; see storage/checkpoints.ts for the content. */
+export interface CheckpointStore {
+  /** Writes all records under `run`/`step`, then makes them visible at once. Throws `storage-full`. */
+  save(run: string, step: number, records: AsyncIterable<CheckpointRecord>): Promise<void>;
+  /** Steps of the complete checkpoints of a run, ascending. Half-written ones are never listed. */
+  steps(run: string): Promise<readonly number[]>;
+  /** Undefined when the checkpoint has no record of that name. */
+  load(run: string, step: number, record: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  remove(run: string, step: number): Promise<void>;
+}
+
+export interface CheckpointRecord {
+  readonly name: string;
+  /** At most 64 MB; larger tensors come as several records. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface Host {
+  /** Resolves a model name or path. Throws `file-missing` naming what was looked for and where. */
+  openModel(name: string): Promise<Folder>;
+  /** Resolves a dataset name or path to one file. Throws `file-missing`. */
+  openDataset(name: string): Promise<Asset>;
+  openAdapter(name: string): Promise<Folder>;
+  readonly checkpoints: CheckpointStore;
+  /** Milliseconds from a monotonic clock; only for rates shown to people, never for decisions. */
+  now(): number;
+  log(level: "info" | "warn" | "error", message: string): void;
+}

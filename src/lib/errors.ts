@@ -1,0 +1,43 @@
+/** Everything that can go wrong in a way the user can act on. The page has one table from code to title and fixes. */
+export type ErrorCode =
+  | "webgpu-unavailable"
+  | "device-lost"
+  | "gpu-out-of-memory"
+  | "gpu-error"
+  | "shader-invalid"
+  | "shape-mismatch"
+  | "config-invalid"
+  | "dataset-invalid"
+  | "template-invalid"
+  | "model-unsupported"
+  | "model-invalid"
+  | "adapter-unsupported"
+  | "file-invalid"
+  | "file-missing"
+  | "checkpoint-invalid"
+  | "loss-not-finite"
+  | "storage-full"
+  | "network"
+  | "cancelled";
+
+/** The one error class that crosses module and worker borders. `details` must survive structured clone. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+/** For programmer errors only: a false condition is a bug in this repository, never a user mistake. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`Invariant violated: ${message}`);
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+
+/**
+ * What each folder of src may import. A folder may always import itself; nothing else is allowed.
+ * This table is the architecture: the page (ui, store) meets the engine only at protocol and config.
+ */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lib: [],
+  config: ["lib"],
+  protocol: ["config", "lib"],
+  store: ["protocol", "config", "lib"],
+  ui: ["store", "protocol", "config", "lib"],
+  gpu: ["lib"],
+  kernels: ["gpu", "lib"],
+  formats: ["host", "lib"],
+  host: ["storage", "lib"],
+  storage: ["host", "lib"],
+  losses: ["lib"],
+  data: ["config", "formats", "host", "lib"],
+  model: ["kernels", "gpu", "formats", "host", "lib"],
+  rollout: ["model", "kernels", "gpu", "data", "lib"],
+  algorithms: ["losses", "kernels", "config", "gpu", "lib"],
+  trainer: [
+    "algorithms",
+    "losses",
+    "rollout",
+    "data",
+    "model",
+    "kernels",
+    "gpu",
+    "formats",
+    "storage",
+    "host",
+    "config",
+    "lib",
+  ],
+  api: [
+    "trainer",
+    "algorithms",
+    "rollout",
+    "data",
+    "model",
+    "gpu",
+    "formats",
+    "host",
+    "storage",
+    "config",
+    "lib",
+  ],
+  worker: [
+    "api",
+    "trainer",
+    "algorithms",
+    "data",
+    "model",
+    "gpu",
+    "formats",
+    "host",
+    "storage",
+    "protocol",
+    "config",
+    "lib",
+  ],
+  cli: [
+    "api",
+    "trainer",
+    "algorithms",
+    "rollout",
+    "data",
+    "model",
+    "kernels",
+    "gpu",
+    "formats",
+    "storage",
+    "host",
+    "losses",
+    "config",
+    "lib",
+  ],
+};
+
+const sources = import.meta.glob<string>("/src/*/**/*.{ts,tsx}", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+const shaders = import.meta.glob<string>("/shaders/**/*.wgsl", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+const tests = import.meta.glob<string>("/test/**/*.test.ts", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+
+describe("imports point down the layers", () => {
+  it.each(Object.entries(sources))("%s", (file, source) => {
+    const layer = file.split("/")[2] ?? "";
+    expect(Object.keys(MAY_IMPORT), `${layer} has no row in the table`).toContain(layer);
+    const allowed = [layer, ...(MAY_IMPORT[layer] ?? [])];
+    for (const [, path = ""] of source.matchAll(/from "(\.[^"]+\.tsx?)(?:\?[a-z]+)?"/g)) {
+      const target = new URL(path, `file://${file}`).pathname.split("/")[2];
+      expect(allowed, `${file} imports ${path}`).toContain(target);
+    }
+  });
+});
+
+describe("only the folder that owns an outside interface touches it", () => {
+  it.each(Object.entries(sources))("%s", (file, source) => {
+    const layer = file.split("/")[2] ?? "";
+    if (/from "idb"/.test(source)) expect(layer).toBe("storage");
+    if (/from "node:/.test(source))
+      expect(["host/node.ts", "cli"]).toContain(file.startsWith("/src/cli/") ? "cli" : file.slice(5));
+    if (/Math\.random\(|Date\.now\(/.test(source))
+      expect(["ui", "store", "cli", "host", "worker"]).toContain(layer);
+  });
+});
+
+if (Object.keys(shaders).length > 0) {
+  describe("every kernel has a header, a binding and a test of its own name", () => {
+    it.each(Object.entries(shaders))("%s", (file, source) => {
+      for (const field of ["Math", "Source", "Shapes", "Dispatch", "Oracle"]) {
+        expect(source.split("\n\n")[0]).toContain(`\n// ${field} `);
+      }
+      const name = file.slice("/shaders/".length, -".wgsl".length);
+      expect(Object.keys(sources)).toContain(`/src/kernels/${name}.ts`);
+      expect(Object.keys(tests)).toContain(`/test/kernels/${name}.test.ts`);
+    });
+  });
+}
