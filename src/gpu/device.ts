@@ -1,0 +1,226 @@
+import { AppError } from "../lib/errors.ts";
+import { PipelineCache } from "./kernel.ts";
+import { alignedBytes, numel, type Tensor, tensorAt } from "./tensor.ts";
+
+/** What this adapter can do, as plain data: shown in diagnostics, stored in runs, used to choose kernel variants. */
+export interface Capabilities {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** "cpu" for llvmpipe, SwiftShader and WARP: their kernels use no workgroup memory. */
+  readonly kind: "gpu" | "cpu";
+  readonly limits: Readonly<Record<WantedLimit, number>>;
+  readonly features: readonly string[];
+}
+
+/** What we would use if the adapter has it; the defaults of WebGPU are enough for everything. */
+const WANTED = {
+  maxStorageBufferBindingSize: 2 ** 31,
+  maxBufferSize: 2 ** 31,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 32768,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+} as const;
+type WantedLimit = keyof typeof WANTED;
+
+/** WebGPU's guaranteed limits, to force them in tests. */
+export const DEFAULT_LIMITS: Readonly<Record<WantedLimit, number>> = {
+  maxStorageBufferBindingSize: 128 * 2 ** 20,
+  maxBufferSize: 256 * 2 ** 20,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+};
+
+export interface GpuOptions {
+  /** Upper bounds on the limits that are asked for, for tests. */
+  readonly limits?: Partial<Record<WantedLimit, number>>;
+  /** Never ask for these features, for tests. */
+  readonly withoutFeatures?: readonly GPUFeatureName[];
+}
+
+/** The one owner of a device: buffers, pipelines, errors and counts go through it. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly capabilities: Capabilities;
+  readonly pipelines: PipelineCache;
+  /** Running totals, so that a benchmark can show that a step creates nothing. */
+  readonly counts = { buffers: 0, bytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
+  #failure: AppError | undefined;
+  #onLost: ((error: AppError) => void) | undefined;
+  #closing = false;
+
+  constructor(device: GPUDevice, capabilities: Capabilities) {
+    this.device = device;
+    this.capabilities = capabilities;
+    this.pipelines = new PipelineCache(device);
+    device.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      this.#failure ??= new AppError("gpu-error", `The GPU reported an error: ${error.message}`);
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (this.#closing) return;
+      // After a loss every other error is a consequence of it.
+      this.#failure = new AppError(
+        "device-lost",
+        `The GPU was reset by the system (${reason}). ${message}`.trim(),
+        {
+          details: { reason },
+        },
+      );
+      this.#onLost?.(this.#failure);
+    });
+  }
+
+  /** Throws the first error that the device reported outside any scope, or its loss. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  onLost(listener: (error: AppError) => void): void {
+    this.#onLost = listener;
+  }
+
+  createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    this.counts.buffers += 1;
+    this.counts.bytes += size;
+    return this.device.createBuffer({ label, size, usage });
+  }
+
+  /** A tensor with a buffer of its own, zeroed. Labels are required: they are what a GPU error names. */
+  tensor(label: string, shape: readonly number[]): Tensor {
+    const size = Math.max(256, alignedBytes(4 * numel(shape)));
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    return tensorAt(label, shape, { buffer: this.createBuffer(label, size, usage), offset: 0 });
+  }
+
+  /** Writes before everything that is submitted later. `byteOffset` is within the tensor. */
+  upload(tensor: Tensor, data: Float32Array | Uint32Array | Int32Array | Uint8Array, byteOffset = 0): void {
+    const { buffer, offset } = placeOf(tensor);
+    this.device.queue.writeBuffer(
+      buffer,
+      offset + byteOffset,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+  }
+
+  /** Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. */
+  async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
+    const size = Math.ceil(bytes / 4) * 4;
+    const staging = this.createBuffer(
+      `${tensor.label}.staging`,
+      size,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    const encoder = this.device.createCommandEncoder();
+    const { buffer, offset } = placeOf(tensor);
+    encoder.copyBufferToBuffer(buffer, offset + byteOffset, staging, 0, size);
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+      return staging.getMappedRange().slice(0, bytes);
+    } catch (cause) {
+      this.check();
+      throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
+    } finally {
+      staging.destroy();
+      this.counts.bytes -= size;
+    }
+  }
+
+  async readFloats(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array(await this.read(tensor));
+  }
+
+  /**
+   * Runs `allocate` and turns an out-of-memory or validation error of the device into an AppError.
+   * Throws `gpu-out-of-memory` or `gpu-error`.
+   */
+  async guarded<T>(what: string, allocate: () => T | Promise<T>): Promise<T> {
+    this.device.pushErrorScope("validation");
+    this.device.pushErrorScope("out-of-memory");
+    const outcome = await settle(allocate);
+    const memory = await this.device.popErrorScope();
+    const validation = await this.device.popErrorScope();
+    this.check();
+    if (memory)
+      throw new AppError("gpu-out-of-memory", `${what}: the GPU is out of memory. ${memory.message}`);
+    if (validation) throw new AppError("gpu-error", `${what}: ${validation.message}`);
+    if (!outcome.ok) throw outcome.error;
+    return outcome.value;
+  }
+
+  async idle(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Frees everything that was allocated on the device. */
+  close(): void {
+    this.#closing = true;
+    this.device.destroy();
+  }
+}
+
+/** Runs to the end either way, so that error scopes are always popped. */
+async function settle<T>(
+  run: () => T | Promise<T>,
+): Promise<{ ok: true; value: T } | { ok: false; error: unknown }> {
+  try {
+    return { ok: true, value: await run() };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+export function placeOf(tensor: Tensor) {
+  if (!tensor.place) throw new Error(`${tensor.label} has no place yet: plan the recording first`);
+  return tensor.place;
+}
+
+/** Throws `webgpu-unavailable` when there is no WebGPU or no adapter. */
+export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
+  const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
+  if (!gpu) {
+    throw new AppError(
+      "webgpu-unavailable",
+      "This browser does not offer WebGPU here (navigator.gpu is missing).",
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new AppError("webgpu-unavailable", "WebGPU is there, but it found no usable GPU adapter.");
+  }
+  const names = Object.keys(WANTED) as WantedLimit[];
+  const limits = Object.fromEntries(
+    names.map((name) => [
+      name,
+      Math.min(adapter.limits[name], WANTED[name], options.limits?.[name] ?? Infinity),
+    ]),
+  ) as Record<WantedLimit, number>;
+  const useful: GPUFeatureName[] = ["timestamp-query", "shader-f16", "subgroups"];
+  const requiredFeatures = useful.filter(
+    (feature) => adapter.features.has(feature) && !options.withoutFeatures?.includes(feature),
+  );
+  const device = await adapter.requestDevice({
+    label: "aligntune",
+    requiredLimits: limits,
+    requiredFeatures,
+  });
+  return new Gpu(device, describe(adapter.info, limits, requiredFeatures));
+}
+
+function describe(
+  info: GPUAdapterInfo,
+  limits: Record<WantedLimit, number>,
+  features: readonly string[],
+): Capabilities {
+  const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
+  const isCpu = info.isFallbackAdapter || /llvmpipe|swiftshader|lavapipe|warp|basic render/i.test(text);
+  const { vendor, architecture, description } = info;
+  return { vendor, architecture, description, kind: isCpu ? "cpu" : "gpu", limits, features };
+}
