@@ -1,4 +1,4 @@
-import { automatic, choice, flag, integer, nullable, number, numbers } from "../field.ts";
+import { automatic, choice, flag, integer, nullable, number } from "../field.ts";
 
 export const GROUP_LOSSES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"] as const;
 
@@ -57,14 +57,6 @@ export const groupFields = {
     help: "Whether rewards are summed and then compared within the group, or compared one by one and then summed.",
     group: "rewards",
   }),
-  reward_weights: nullable(
-    numbers([1], {
-      label: "Reward weights",
-      help: "Weights in the order of the rewards, in place of each reward's own.",
-      group: "rewards",
-    }),
-    "Each reward's own weight.",
-  ),
   beta: number(0, {
     label: "Beta (KL)",
     help: "Weight of the distance from the reference model in the loss; 0 needs no reference.",

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { automatic, integer, make, nullable, number, text } from "../field.ts";
+import { automatic, integer, make, nullable, number, numbers, text } from "../field.ts";
 import { type RewardSpec, rewardSpec } from "../rewards.ts";
 
 /** What all methods with rewards share: where answers come from and what they are worth. */
@@ -32,6 +32,14 @@ export const rolloutFields = {
     },
     { kind: "rewards" },
     z.array(rewardSpec).check(z.minLength(1)),
+  ),
+  reward_weights: nullable(
+    numbers([1], {
+      label: "Reward weights",
+      help: "Weights in the order of the rewards, in place of each reward's own.",
+      group: "rewards",
+    }),
+    "Each reward's own weight.",
   ),
   max_completion_length: integer(256, {
     label: "Longest answer",
