@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import { loraBackwardAb } from "../../../src/kernels/lora/lora_backward_ab.ts";
+import type { KernelProfile } from "../../../src/kernels/profile.ts";
+import { relativeError, testGpu, uniforms } from "../../gpu.ts";
+import * as reference from "../../reference/lora.ts";
+import { CASES, keysFor, type LoraCase, maskFor, PROFILES, SEED, STEP } from "./cases.ts";
+
+const gpu = await testGpu();
+const SCALE = 1.7;
+
+function data({ capacity, shape, ldy, rowsB }: LoraCase) {
+  return {
+    x: uniforms(1, capacity * shape.ldx),
+    dy: uniforms(2, capacity * ldy),
+    u: uniforms(3, capacity * shape.ru),
+    du: uniforms(4, capacity * shape.ru),
+    da: uniforms(5, shape.ru * shape.K),
+    db: uniforms(6, rowsB * shape.rank),
+  };
+}
+
+interface Options {
+  readonly rows?: "N" | "M";
+  readonly dropout?: boolean;
+  readonly segments?: LoraCase["segments"];
+}
+
+async function run(profile: KernelProfile, test: LoraCase, { rows = "N", ...options }: Options = {}) {
+  const { capacity, shape, ldy, rowsB } = test;
+  const values = data(test);
+  const args = {
+    x: gpu.tensor("x", [capacity, shape.ldx], values.x),
+    dy: gpu.tensor("dy", [capacity, ldy], values.dy),
+    u: gpu.tensor("u", [capacity, shape.ru], values.u),
+    du: gpu.tensor("du", [capacity, shape.ru], values.du),
+    da: gpu.tensor("da", [shape.ru, shape.K], values.da),
+    db: gpu.tensor("db", [rowsB, shape.rank], values.db),
+    keys: options.dropout ? gpu.tensor("keys", [capacity], keysFor(capacity)) : undefined,
+  };
+  const { rate, tag } = maskFor(capacity);
+  const dropout = options.dropout ? { rate, tag } : undefined;
+  const segments = options.segments ?? test.segments;
+  await gpu.run(
+    (recorder) =>
+      loraBackwardAb(recorder, profile, args, {
+        rank: shape.rank,
+        scale: SCALE,
+        segments,
+        rows,
+        dropout,
+        xColumn: shape.column,
+      }),
+    { [rows]: shape.N, seed: SEED, step: STEP },
+  );
+  return { da: await gpu.read(args.da), db: await gpu.read(args.db) };
+}
+
+const sum = (a: ArrayLike<number>, b: ArrayLike<number>): number[] =>
+  Array.from(a, (value, i) => value + (b[i] as number));
+
+describe.each(PROFILES)("lora_backward_ab on $kind", (profile) => {
+  const options = [
+    { rows: "N" },
+    { rows: "M" },
+    { rows: "N", dropout: true },
+    { rows: "M", dropout: true },
+  ] as const;
+  const runs = CASES.flatMap((test) => options.map((option) => ({ ...option, test, title: test.name })));
+  it.each(runs)(
+    "adds what the oracle says: $title, rows $rows, dropout $dropout",
+    async ({ test, ...option }) => {
+      const { capacity, shape, ldy, rowsB, segments } = test;
+      const actual = await run(profile, test, option);
+      const values = data(test);
+      const mask = "dropout" in option ? maskFor(capacity) : undefined;
+      const expected = reference.loraBackwardAb(values, shape, ldy, rowsB, SCALE, segments, mask);
+      // Sums of at most 130 products of numbers below 2 in f32.
+      expect(relativeError(actual.da, sum(values.da, expected.da))).toBeLessThan(2e-6);
+      expect(relativeError(actual.db, sum(values.db, expected.db))).toBeLessThan(2e-6);
+    },
+  );
+
+  it.each(CASES.filter(({ segments }) => segments.length > 1))(
+    "gives the same bits segment by segment: $name",
+    async (test) => {
+      const { da, db } = await run(profile, test, { dropout: true });
+      const values = data(test);
+      for (const segment of test.segments) {
+        const part = await run(profile, test, { dropout: true, segments: [segment] });
+        const { rank, K } = test.shape;
+        const ownA = (i: number) => Math.floor(i / K / rank) * rank === segment.u;
+        const row = (i: number) => Math.floor(i / rank) - segment.row;
+        const ownB = (i: number) => row(i) >= 0 && row(i) < segment.end - segment.begin;
+        const wantedA = Float32Array.from(values.da, (value, i) => (ownA(i) ? (da[i] as number) : value));
+        const wantedB = Float32Array.from(values.db, (value, i) => (ownB(i) ? (db[i] as number) : value));
+        expect([...part.da]).toEqual([...wantedA]);
+        expect([...part.db]).toEqual([...wantedB]);
+      }
+    },
+  );
+});
+
+describe("the oracles", () => {
+  it("agree with finite differences, with the mask of dropout", () => {
+    const test = CASES[0] as LoraCase;
+    const { ldy, segments, rowsB } = test;
+    const shape = { ...test.shape, N: 6 };
+    const mask = maskFor(shape.N);
+    const values = { x: uniforms(1, 6 * shape.ldx), a: uniforms(2, shape.ru * shape.K) };
+    const b = uniforms(3, rowsB * shape.rank);
+    const dy = uniforms(4, 6 * ldy);
+    const forward = (x: number[], a: number[], weights: number[]) =>
+      reference.loraY(reference.loraU(x, a, shape, mask), weights, shape, ldy, SCALE, segments);
+    const loss = (x: number[], a: number[], weights: number[]) =>
+      forward(x, a, weights).reduce((total, y, i) => total + y * (dy[i] as number), 0);
+    const u = reference.loraU(values.x, values.a, shape, mask);
+    const du = reference.loraBackwardU(dy, b, shape, ldy, SCALE, segments);
+    const { da, db } = reference.loraBackwardAb(
+      { ...values, dy, u, du },
+      shape,
+      ldy,
+      rowsB,
+      SCALE,
+      segments,
+      mask,
+    );
+    const dx = reference.loraBackwardX(du, values.a, shape, mask);
+    const moved = (from: number[], i: number, by: number) => from.map((v, at) => (at === i ? v + by : v));
+    // The loss is linear in each of the three, so a difference is exact but for rounding at any step.
+    for (const i of [0, 41, 137, 400]) {
+      const { x, a } = values;
+      const slope = (low: number, high: number) => (high - low) / 0.02;
+      const dAi = slope(loss(x, moved(a, i, -0.01), b), loss(x, moved(a, i, 0.01), b));
+      const dBi = slope(loss(x, a, moved(b, i, -0.01)), loss(x, a, moved(b, i, 0.01)));
+      const dXi = slope(loss(moved(x, i, -0.01), a, b), loss(moved(x, i, 0.01), a, b));
+      expect(Math.abs(dAi - (da[i] as number))).toBeLessThan(1e-9);
+      expect(Math.abs(dBi - (db[i] as number))).toBeLessThan(1e-9);
+      expect(Math.abs(dXi - (dx[i] as number))).toBeLessThan(1e-9);
+    }
+  });
+});
