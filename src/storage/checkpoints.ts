@@ -202,6 +202,26 @@ export async function openCheckpoint(
   };
 }
 
+/**
+ * Every record of a checkpoint as it was written, the manifest last: for a download, or to bring it into another store
+ * with `store.save`. Throws `checkpoint-invalid`.
+ */
+export async function* checkpointRecords(
+  store: CheckpointStore,
+  run: string,
+  step: number,
+): AsyncGenerator<CheckpointRecord> {
+  const where = `Checkpoint ${step} of ${run}`;
+  const last = await store.load(run, step, MANIFEST);
+  if (last === undefined) return refuse(where, `it has no record ${MANIFEST}.`);
+  const { tensors, files } = parseManifest(where, last);
+  const parts = Object.values(tensors).flatMap((entry) => entry.parts.map(({ record }) => record));
+  for (const name of new Set([...parts, ...files])) {
+    yield { name, bytes: (await store.load(run, step, name)) ?? refuse(where, `it has no record ${name}.`) };
+  }
+  yield { name: MANIFEST, bytes: last };
+}
+
 function checkEntry(
   where: string,
   name: string,

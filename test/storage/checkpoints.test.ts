@@ -73,6 +73,19 @@ describe("a checkpoint", () => {
     expect(await open.file("adapter_config.json")).toEqual(noise(30, 5));
   });
 
+  it("can be carried to another store", async () => {
+    const [from, to] = [memoryCheckpoints(), memoryCheckpoints()];
+    const files = [{ name: "trainer_state.json", bytes: noise(9, 1) }];
+    await checkpoints.saveCheckpoint(from, "run", { state, tensors: [tensor("a", 100, 1)], files }, 64);
+    await to.save("again", 40, checkpoints.checkpointRecords(from, "run", 40));
+    const open = await checkpoints.openCheckpoint(to, "again", 40);
+    expect(await open.tensor("a")).toEqual(noise(100, 1));
+    expect(await open.file("trainer_state.json")).toEqual(noise(9, 1));
+    await expect(to.save("x", 1, checkpoints.checkpointRecords(from, "run", 1))).rejects.toMatchObject({
+      code: "checkpoint-invalid",
+    });
+  });
+
   it("asks for one tensor at a time, in order", async () => {
     const asked: string[] = [];
     async function* tensors() {

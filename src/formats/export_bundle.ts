@@ -1,0 +1,87 @@
+import type { Asset, Folder } from "../host/host.ts";
+import { memoryAsset } from "../host/memory.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type AdapterFiles } from "./adapter.ts";
+import { safeFileName } from "./file_name.ts";
+import { isRecord, readJsonObject } from "./json.ts";
+import { formatModelCard, type ModelCard } from "./model_card.ts";
+import { formatTrainerState, type TrainerState } from "./trainer_state.ts";
+import { zipStream } from "./zip.ts";
+
+/** What transformers saves for a tokenizer; those that the base has are copied. */
+const TOKENIZER_FILES: readonly string[] = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "merges.txt",
+  "tokenizer.model",
+  "chat_template.jinja",
+];
+
+export interface ExportInput {
+  readonly adapter: AdapterFiles;
+  readonly card: Omit<ModelCard, "hasTokenizer" | "hasChatTemplate">;
+  /** training_config.yaml as the configuration writes it. */
+  readonly config: string;
+  readonly state: TrainerState;
+  /** The base model's folder; undefined when it is out of reach, and then the tokenizer is left out. */
+  readonly base: Folder | undefined;
+  /** The template that the run used when it is not the base's own. */
+  readonly chatTemplate?: string | undefined;
+}
+
+/**
+ * The files that a finished run hands out, in a fixed order: PEFT's two first, then the model card, the run's records
+ * and the base's tokenizer. The same run gives the same bytes. Throws `file-invalid` when the base's tokenizer cannot be read.
+ */
+export async function exportFiles(input: ExportInput): Promise<readonly Asset[]> {
+  const tokenizer = await tokenizerFiles(input.base, input.chatTemplate);
+  const card = formatModelCard({
+    ...input.card,
+    hasTokenizer: tokenizer.some(({ name }) => name === "tokenizer.json" || name === "tokenizer.model"),
+    hasChatTemplate: await hasChatTemplate(tokenizer),
+  });
+  return [
+    memoryAsset(ADAPTER_CONFIG, input.adapter[ADAPTER_CONFIG]),
+    memoryAsset(ADAPTER_WEIGHTS, input.adapter[ADAPTER_WEIGHTS]),
+    textAsset("README.md", card),
+    textAsset("training_config.yaml", input.config),
+    textAsset("trainer_state.json", formatTrainerState(input.state)),
+    ...tokenizer,
+  ];
+}
+
+/** A download: what to call it and its bytes as they are made. */
+export interface Download {
+  readonly fileName: string;
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** The adapter of a run as one zip that holds a folder of the same name. `step` is given for a checkpoint of the run. */
+export function exportZip(run: string, files: readonly Asset[], step?: number): Download {
+  const fileName = safeFileName(run, "adapter", "zip", step);
+  return { fileName, stream: zipStream(fileName.slice(0, -".zip".length), files) };
+}
+
+function textAsset(name: string, text: string): Asset {
+  return memoryAsset(name, new TextEncoder().encode(text));
+}
+
+async function tokenizerFiles(base: Folder | undefined, chatTemplate: string | undefined): Promise<Asset[]> {
+  const files: Asset[] = [];
+  for (const name of base ? TOKENIZER_FILES : []) {
+    const file = await base?.open(name);
+    if (file && !(name === "chat_template.jinja" && chatTemplate !== undefined)) files.push(file);
+  }
+  if (chatTemplate !== undefined) files.push(textAsset("chat_template.jinja", chatTemplate));
+  return files;
+}
+
+/** A template stands in a file of its own or, in older models, inside tokenizer_config.json. */
+async function hasChatTemplate(files: readonly Asset[]): Promise<boolean> {
+  if (files.some(({ name }) => name === "chat_template.jinja")) return true;
+  const config = files.find(({ name }) => name === "tokenizer_config.json");
+  const json = config ? await readJsonObject(config) : {};
+  return isRecord(json) && json["chat_template"] !== undefined && json["chat_template"] !== null;
+}

@@ -1,0 +1,131 @@
+import { Document } from "yaml";
+
+/** What the model card says. Everything comes from the run; nothing is looked up. */
+export interface ModelCard {
+  readonly run: string;
+  /** A Hugging Face id, or the name of a folder. */
+  readonly baseModel: string | null;
+  /** The algorithm's key, such as `dr_grpo`. */
+  readonly algorithm: string;
+  /** The same for people, such as `Dr. GRPO`. */
+  readonly algorithmLabel: string;
+  readonly datasets: readonly string[];
+  /** Of the base model, when known. */
+  readonly license: string | null;
+  /** What the GPU calls itself. */
+  readonly device: string;
+  readonly steps: number;
+  /** The settings that people compare, in the order to show. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Last values of the metrics worth showing. */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Whether tokenizer files stand beside the adapter. */
+  readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
+  /** A prompt of the kind it was trained on. */
+  readonly examplePrompt: string;
+}
+
+/** Where each method comes from: title, authors, year, arXiv number. */
+const PAPERS: Readonly<Record<string, string>> = {
+  dpo: "Direct Preference Optimization: Your Language Model is Secretly a Reward Model. Rafailov et al., 2023. [arXiv:2305.18290](https://arxiv.org/abs/2305.18290)",
+  ppo: "Proximal Policy Optimization Algorithms. Schulman et al., 2017. [arXiv:1707.06347](https://arxiv.org/abs/1707.06347)",
+  grpo: "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models. Shao et al., 2024. [arXiv:2402.03300](https://arxiv.org/abs/2402.03300)",
+  gspo: "Group Sequence Policy Optimization. Zheng et al., 2025. [arXiv:2507.18071](https://arxiv.org/abs/2507.18071)",
+  dapo: "DAPO: An Open-Source LLM Reinforcement Learning System at Scale. Yu et al., 2025. [arXiv:2503.14476](https://arxiv.org/abs/2503.14476)",
+  dr_grpo:
+    "Understanding R1-Zero-Like Training: A Critical Perspective. Liu et al., 2025. [arXiv:2503.20783](https://arxiv.org/abs/2503.20783)",
+};
+const LORA_PAPER =
+  "LoRA: Low-Rank Adaptation of Large Language Models. Hu et al., 2021. [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)";
+
+/** README.md of an adapter: the front matter that the Hub reads and what a person needs to use and judge it. */
+export function formatModelCard(card: ModelCard): string {
+  const title = oneLine(card.run);
+  const base = card.baseModel === null ? "its base model" : `\`${oneLine(card.baseModel)}\``;
+  const data = card.datasets.map((name) => `\`${oneLine(name)}\``).join(", ");
+  const sections = [
+    `---\n${frontMatter(card)}---`,
+    `# ${title}`,
+    `A LoRA adapter of ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    "## Quick start",
+    "With this folder as the working directory:",
+    `\`\`\`python\n${quickStart(card)}\n\`\`\``,
+    "## Training procedure",
+    `Trained in the browser on ${oneLine(card.device)}, ${card.steps} steps. All settings are in \`training_config.yaml\`, all logged numbers in \`trainer_state.json\`.`,
+    "### Hyper-parameters",
+    table(["setting", "value"], card.settings),
+    ...(Object.keys(card.metrics).length > 0
+      ? ["### Metrics", table(["metric", "last value"], card.metrics)]
+      : []),
+    "### Framework versions",
+    Object.entries(card.versions)
+      .map(([name, version]) => `- ${name} ${version}`)
+      .join("\n"),
+    "## Citations",
+    [PAPERS[card.algorithm], LORA_PAPER]
+      .flatMap((paper) => (paper === undefined ? [] : [`- ${paper}`]))
+      .join("\n"),
+  ];
+  return `${sections.join("\n\n")}\n`;
+}
+
+function frontMatter(card: ModelCard): string {
+  // YAML 1.1, which the Hub's reader speaks: a name such as `no` or `1e3` must come back as text.
+  const document = new Document(
+    {
+      ...(card.baseModel === null ? {} : { base_model: card.baseModel }),
+      library_name: "peft",
+      pipeline_tag: "text-generation",
+      model_name: oneLine(card.run),
+      tags: ["lora", card.algorithm, "trl-compatible", "webgpu"],
+      ...(card.datasets.length > 0 ? { datasets: card.datasets } : {}),
+      ...(card.license === null ? {} : { license: card.license }),
+    },
+    { version: "1.1" },
+  );
+  return document.toString({ lineWidth: 0, directives: false });
+}
+
+/** A program that runs as it stands. JSON text is also a Python string. */
+function quickStart(card: ModelCard): string {
+  const prompt = JSON.stringify(card.examplePrompt);
+  const inputs = card.hasChatTemplate
+    ? [
+        `messages = [{"role": "user", "content": ${prompt}}]`,
+        'inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")',
+      ]
+    : [`inputs = tokenizer(${prompt}, return_tensors="pt")`];
+  return [
+    "from peft import PeftModel",
+    "from transformers import AutoModelForCausalLM, AutoTokenizer",
+    "",
+    `base = ${JSON.stringify(card.baseModel ?? "path/to/base-model")}  # a Hugging Face id, or the folder of the base model`,
+    'adapter = "."',
+    `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? "adapter" : "base"})`,
+    "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)",
+    ...inputs,
+    "output = model.generate(**inputs, max_new_tokens=128)",
+    'print(tokenizer.decode(output[0][inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
+  ].join("\n");
+}
+
+function table(head: readonly [string, string], rows: Readonly<Record<string, unknown>>): string {
+  const lines = Object.entries(rows).map(([name, value]) => `| ${inCell(name)} | ${inCell(show(value))} |`);
+  return [`| ${head.join(" | ")} |`, "|---|---|", ...lines].join("\n");
+}
+
+function show(value: unknown): string {
+  if (typeof value === "number")
+    return Number.isInteger(value) ? `${value}` : `${Number(value.toPrecision(6))}`;
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "none");
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function inCell(text: string): string {
+  return oneLine(text).replaceAll("|", "\\|");
+}
