@@ -1,0 +1,55 @@
+// glu_forward: gated linear unit between the two halves of a fused projection.
+//
+// Math      h[n,f] = act(gate[n,f]) * up[n,f], gate and up the first and second F columns of gate_up
+//           silu(a) = a / (1 + exp(-a));  gelu_tanh(a) = a/2 * (1 + tanh(sqrt(2/pi) * (a + 0.044715 a^3)))
+// Source    Shazeer, arXiv:2002.05202, eq. 6; Hendrycks and Gimpel, arXiv:1606.08415
+// Shapes    gate_up: (N, 2F) f32; h: (N, F) f32
+// Dispatch  ceil(N * F / 256) workgroups, one element a thread
+// Oracle    test/reference/mlp.ts, gluForward()
+
+struct Params { F: u32 }
+struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
+
+const ACT = 0u; // one of 0, 1: silu (0) or gelu_tanh (1)
+
+@group(0) @binding(0) var<storage, read_write> gateUp: array<f32>;
+@group(0) @binding(1) var<storage, read_write> h: array<f32>;
+@group(0) @binding(2) var<uniform> p: Params;
+@group(0) @binding(3) var<uniform> step: Step;
+
+fn sigmoid(x: f32) -> f32 {
+  let e = exp(-abs(x)); // never overflows
+  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
+fn tanhExact(x: f32) -> f32 {
+  let size = abs(x);
+  if (size < 0.625) {
+    let s = x * x;
+    return x + x * s * ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s
+      + 1.33314422036e-1) * s - 3.33332819422e-1);
+  }
+  let e = exp(-2.0 * size);
+  let t = (1.0 - e) / (1.0 + e);
+  return select(t, -t, x < 0.0);
+}
+
+fn act(a: f32) -> f32 {
+  if (ACT == 0u) { return a * sigmoid(a); }
+  return 0.5 * a * (1.0 + tanhExact(0.7978845608028654 * (a + 0.044715 * a * a * a)));
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 256u + lane;
+  if (i >= step.N * p.F) { return; }
+  let n = i / p.F;
+  let f = i - n * p.F;
+  let base = 2u * n * p.F + f;
+  h[i] = act(gateUp[base]) * gateUp[base + p.F];
+}
