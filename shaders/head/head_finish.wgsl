@@ -1,0 +1,32 @@
+// head_finish: what the losses read, from the statistics of head_stats after the last chunk.
+//
+// Math      lse = m + log E;  logp = (z'_target - m) - log E;  entropy = log E - A / E;  mean_logp = S / V - lse
+// Source    -
+// Shapes    state: (M, 8) as head_stats leaves it; out: (M, 4) f32: logp, entropy, lse, mean_logp; argmax: (M) u32
+// Dispatch  ceil(M / 64) workgroups, one row a thread
+// Oracle    test/reference/head.ts, headForward()
+
+struct Params { V: u32 }
+struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
+
+@group(0) @binding(0) var<storage, read_write> state: array<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> argmax: array<u32>;
+@group(0) @binding(3) var<uniform> p: Params;
+@group(0) @binding(4) var<uniform> step: Step;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let row = id.x;
+  if (row >= step.M) { return; }
+  let at = 8u * row;
+  let m = bitcast<f32>(state[at]);
+  let E = bitcast<f32>(state[at + 1u]);
+  let A = bitcast<f32>(state[at + 2u]);
+  let logE = log(E);
+  out[4u * row] = (bitcast<f32>(state[at + 4u]) - m) - logE;
+  out[4u * row + 1u] = logE - A / E;
+  out[4u * row + 2u] = m + logE;
+  out[4u * row + 3u] = bitcast<f32>(state[at + 3u]) / f32(p.V) - (m + logE);
+  argmax[row] = state[at + 6u];
+}
