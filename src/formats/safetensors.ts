@@ -59,7 +59,7 @@ export async function readSafetensors(asset: Asset): Promise<SafetensorsFile> {
 function tensorSource(asset: Asset, info: TensorInfo, from: number, to: number): TensorSource {
   const size = DTYPE_BYTES[info.dtype];
   const byteLength = to - from;
-  const bytes = (start = 0, end = byteLength): Promise<Uint8Array<ArrayBuffer>> => {
+  const bytes = async (start = 0, end = byteLength): Promise<Uint8Array<ArrayBuffer>> => {
     if (!(start >= 0 && start <= end && end <= byteLength)) {
       refuse(asset, `${info.name} has ${byteLength} bytes; ${start} to ${end} were asked for.`, {
         tensor: info.name,

@@ -6,8 +6,7 @@ export function memoryAsset(name: string, bytes: Uint8Array<ArrayBuffer>): Asset
   return {
     name,
     size: bytes.length,
-    read: (start, end) =>
-      Promise.resolve(checkRange(name, bytes.length, start, end, bytes.slice(start, end))),
+    read: async (start, end) => checkRange(name, bytes.length, start, end, bytes.slice(start, end)),
   };
 }
 

@@ -143,7 +143,7 @@ describe("a sound file", () => {
     const w = (await readSafetensors(memoryAsset("m", bytes))).tensors.get("w");
     expect(await w?.floats(1, 3)).toEqual(new Float32Array([-2, 3.5]));
     expect(await w?.bytes(12)).toEqual(data.slice(12));
-    expect(() => w?.bytes(12, 17)).toThrow("w has 16 bytes; 12 to 17 were asked for");
+    await expect(w?.bytes(12, 17)).rejects.toThrow("w has 16 bytes; 12 to 17 were asked for");
   });
 });
 

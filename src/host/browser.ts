@@ -1,0 +1,87 @@
+import { AppError } from "../lib/errors.ts";
+import type { Database } from "../storage/database.ts";
+import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
+import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
+import type { Asset, Folder, Host } from "./host.ts";
+import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
+
+export interface BrowserHostOptions {
+  /** Where the app is served, with a slash at the end: models/NAME and datasets/NAME.jsonl under it are known by name. */
+  readonly base: URL;
+  /** Undefined when the browser keeps nothing (some private windows): checkpoints then live as long as the tab. */
+  readonly database: Database | undefined;
+  readonly log: Host["log"];
+  readonly url?: UrlOptions;
+}
+
+/** The host of the worker. What a person drops is given to it under a name, and wins over what the app ships. */
+export interface BrowserHost extends Host {
+  addModel(folder: Folder): void;
+  addDataset(name: string, file: Asset): void;
+  addAdapter(folder: Folder): void;
+}
+
+export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
+  const { base, database, log, url } = options;
+  const models = new Map<string, Folder>();
+  const datasets = new Map<string, Asset>();
+  const adapters = new Map<string, Folder>();
+  return {
+    openModel: async (name) =>
+      models.get(name) ?? (await shippedModel(base, name, url)) ?? missing("model", name, models),
+    openDataset: async (name) =>
+      datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
+    openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
+    addModel: (folder) => void models.set(folder.name, folder),
+    addDataset: (name, file) => void datasets.set(name, file),
+    addAdapter: (folder) => void adapters.set(folder.name, folder),
+    checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
+    now: () => performance.now(),
+    log,
+  };
+}
+
+/** Only a plain name can be part of the app; anything else would be a way out of its folder. */
+function isPlain(name: string): boolean {
+  return /^[\w-][\w.-]*$/.test(name);
+}
+
+async function shippedModel(
+  base: URL,
+  name: string,
+  url: UrlOptions | undefined,
+): Promise<Folder | undefined> {
+  if (!isPlain(name)) return undefined;
+  const folder = urlFolder(new URL(`models/${name}/`, base), name, url);
+  return (await folder.open("config.json")) && folder;
+}
+
+async function shippedDataset(
+  base: URL,
+  name: string,
+  url: UrlOptions | undefined,
+): Promise<Asset | undefined> {
+  return isPlain(name) ? openUrl(new URL(`datasets/${name}.jsonl`, base), url) : undefined;
+}
+
+function missing(what: string, name: string, added: ReadonlyMap<string, unknown>): never {
+  const here = [...added.keys()].join(", ");
+  throw new AppError(
+    "file-missing",
+    `No ${what} "${name}" is part of the app or was opened in this tab${here ? ` (opened: ${here})` : ""}. Drop its files on the page.`,
+    { details: { what, name } },
+  );
+}
+
+/** What the browser says of its storage, in bytes. Undefined where it says nothing. */
+export async function storageSpace(): Promise<{ used: number; free: number } | undefined> {
+  const { usage, quota } = (await navigator.storage?.estimate?.()) ?? {};
+  return usage === undefined || quota === undefined
+    ? undefined
+    : { used: usage, free: Math.max(0, quota - usage) };
+}
+
+/** Asks the browser not to evict what is stored. False when it declines or cannot. */
+export async function keepStorage(): Promise<boolean> {
+  return (await navigator.storage?.persist?.()) ?? false;
+}
