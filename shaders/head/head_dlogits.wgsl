@@ -22,6 +22,7 @@ struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, ste
 // The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
 fn tanhExact(x: f32) -> f32 {
   let size = abs(x);
+  if (bitcast<u32>(size) > 0x7f800000u) { return x; } // NaN, of which exp may make a number
   if (size < 0.625) {
     let s = x * x;
     return x + x * s * ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s
@@ -52,7 +53,8 @@ fn main(
     slope *= 1.0 - t * t;
   }
   let logp = scaled / p.temperature - out[4u * row + 2u];
-  let prob = exp(logp);
+  // Some adapters make a number of exp(NaN).
+  let prob = select(exp(logp), logp, (bitcast<u32>(logp) & 0x7fffffffu) > 0x7f800000u);
   let isTarget = select(0.0, 1.0, p.firstColumn + c == targets[row]);
   let g = upstream[3u * row] * (isTarget - prob)
     - upstream[3u * row + 1u] * prob * (logp + out[4u * row + 1u])

@@ -1,6 +1,8 @@
 // head_finish: what the losses read, from the statistics of head_stats after the last chunk.
 //
-// Math      lse = m + log E;  logp = (z'_target - m) - log E;  entropy = log E - A / E;  mean_logp = S / V - lse
+// Math      E, A, S, m as in head_stats; S, the plain sum, is what certainly carries a NaN or infinity of any logit, because
+//           some adapters make a number of exp(NaN); such an S is added to all results
+//           lse = m + log E;  logp = (z'_target - m) - log E;  entropy = log E - A / E;  mean_logp = S / V - lse
 // Source    -
 // Shapes    state: (M, 8) as head_stats leaves it; out: (M, 4) f32: logp, entropy, lse, mean_logp; argmax: (M) u32
 // Dispatch  ceil(M / 64) workgroups, one row a thread
@@ -23,10 +25,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let m = bitcast<f32>(state[at]);
   let E = bitcast<f32>(state[at + 1u]);
   let A = bitcast<f32>(state[at + 2u]);
-  let logE = log(E);
+  let S = bitcast<f32>(state[at + 3u]);
+  let broken = select(0.0, S, (bitcast<u32>(S) & 0x7f800000u) == 0x7f800000u);
+  let logE = log(E) + broken;
   out[4u * row] = (bitcast<f32>(state[at + 4u]) - m) - logE;
   out[4u * row + 1u] = logE - A / E;
   out[4u * row + 2u] = m + logE;
-  out[4u * row + 3u] = bitcast<f32>(state[at + 3u]) / f32(p.V) - (m + logE);
+  out[4u * row + 3u] = S / f32(p.V) - (m + logE);
   argmax[row] = state[at + 6u];
 }

@@ -26,7 +26,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (m >= step.M) { return; }
   let logp = out[4u * m];
   var scale = weight[m] * (1.0 - p.smoothing);
-  if (DFT == 1u) { scale *= exp(logp); }
+  // Some adapters make a number of exp(NaN).
+  if (DFT == 1u) { scale *= select(exp(logp), logp, (bitcast<u32>(logp) & 0x7fffffffu) > 0x7f800000u); }
   loss[m] = -scale * logp - weight[m] * p.smoothing * out[4u * m + 3u];
   upstream[3u * m] = -scale;
   upstream[3u * m + 1u] = 0.0;

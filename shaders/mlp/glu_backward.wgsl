@@ -27,6 +27,7 @@ fn sigmoid(x: f32) -> f32 {
 // The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
 fn tanhExact(x: f32) -> f32 {
   let size = abs(x);
+  if (bitcast<u32>(size) > 0x7f800000u) { return x; } // NaN, of which exp may make a number
   if (size < 0.625) {
     let s = x * x;
     return x + x * s * ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s

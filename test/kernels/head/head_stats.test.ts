@@ -96,9 +96,14 @@ describe.each([64, 1])("head_stats, %i threads", (threads) => {
     expect([...one.out.slice(0, 4)]).toEqual([...all.out.slice(0, 4)]);
   });
 
-  it.each([5, 140])("shows a NaN at column %i, in its row only", async (column) => {
+  it.each([
+    [5, 0],
+    [5, 30],
+    [140, 0],
+    [140, 30],
+  ])("shows a NaN at column %i, in its row only, softcap %i", async (column, softcap) => {
     const rows = logits().map((row, m) => (m === 1 ? row.with(column, Number.NaN) : row));
-    const { out } = await run(rows, threads, { softcap: 30, temperature: 1 });
+    const { out } = await run(rows, threads, { softcap, temperature: 1 });
     expect([...out.slice(4, 8)].every(Number.isNaN)).toBe(true);
     expect([...out.slice(0, 4), ...out.slice(8)].some(Number.isNaN)).toBe(false);
   });
