@@ -1,4 +1,4 @@
-import source from "../../../shaders/lora/lora_backward_ab_cpu.wgsl?raw";
+import source from "../../../shaders/lora/lora_backward_ab.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import { flatGrid, type Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
@@ -6,28 +6,18 @@ import { invariant } from "../../lib/errors.ts";
 import type { LoraSegment } from "../linear/weight.ts";
 import type { KernelProfile } from "../profile.ts";
 import { dropoutParams, type LoraDropout } from "./dropout.ts";
-import { SEGMENT_PARAMS, segmentParams } from "./segments.ts";
+import { loraBackwardAbTiledKernel } from "./lora_backward_ab_tiled.ts";
+import { LORA_BACKWARD_AB_PARAMS, type LoraRows, ROWS } from "./params.ts";
+import { segmentParams } from "./segments.ts";
 
-export const loraBackwardAbCpuKernel = defineKernel({
-  name: "lora_backward_ab_cpu",
+export const loraBackwardAbKernel = defineKernel({
+  name: "lora_backward_ab",
   source,
   reads: [],
   writes: ["x", "dy", "u", "du", "keys", "da", "db"],
-  params: {
-    ldx: "u32",
-    column: "u32",
-    K: "u32",
-    ldy: "u32",
-    ru: "u32",
-    rank: "u32",
-    scale: "f32",
-    tag: "u32",
-    rate: "f32",
-    keep: "f32",
-    ...SEGMENT_PARAMS,
-  },
+  params: LORA_BACKWARD_AB_PARAMS,
   step: true,
-  consts: { ROWS: [0, 1], DROPOUT: [0, 1] },
+  consts: { ROWS: [0, 1, 2], DROPOUT: [0, 1] },
 });
 
 export interface LoraBackwardAbArgs {
@@ -53,7 +43,7 @@ export interface LoraBackwardAbOptions {
   /** At most three; rows of da and db that no segment owns are left alone. */
   readonly segments: readonly LoraSegment[];
   /** Which count of `Step` the rows follow. */
-  readonly rows: "N" | "M";
+  readonly rows: LoraRows;
   readonly dropout?: LoraDropout | undefined;
   /** First column of x, when x is wider than the adapters' input. */
   readonly xColumn?: number | undefined;
@@ -62,7 +52,7 @@ export interface LoraBackwardAbOptions {
 /** Records da += du' drop(x) and db += scale * dy' u. Math and shapes: shaders/lora/lora_backward_ab.wgsl. */
 export function loraBackwardAb(
   recorder: Recorder,
-  _profile: KernelProfile,
+  profile: KernelProfile,
   { x, dy, u, du, da, db, keys }: LoraBackwardAbArgs,
   { rank, scale, segments, rows, dropout, xColumn = 0 }: LoraBackwardAbOptions,
 ): void {
@@ -83,12 +73,14 @@ export function loraBackwardAb(
       "lora_backward_ab: a segment is out of range",
     );
   }
-  const columns = segments.map(({ begin, end }) => end - begin);
-  const tiles =
-    segments.length * Math.ceil(K / 4) + columns.reduce((sum, width) => sum + Math.ceil(width / 4), 0);
-  const work = 2 * rank * (segments.length * K + columns.reduce((sum, width) => sum + width, 0));
+  const tiled = profile.kind === "gpu";
+  // Columns of x and of each segment, in tiles; each tile once for every tile of the rank.
+  const widths = [...segments.map(() => K), ...segments.map(({ begin, end }) => end - begin)];
+  const wideTiles = widths.reduce((sum, width) => sum + Math.ceil(width / (tiled ? 32 : 4)), 0);
+  const groups = tiled ? wideTiles * Math.ceil(rank / 16) : Math.ceil((wideTiles * Math.ceil(rank / 4)) / 16);
+  const work = 2 * rank * widths.reduce((sum, width) => sum + width, 0);
   recorder.run(
-    loraBackwardAbCpuKernel,
+    tiled ? loraBackwardAbTiledKernel : loraBackwardAbKernel,
     { x, dy, u, du, da, db, keys: keys ?? recorder.alloc("none", [1]) },
     {
       ldx,
@@ -101,9 +93,9 @@ export function loraBackwardAb(
       ...dropoutParams(dropout),
       ...segmentParams("lora_backward_ab", segments, rank),
     },
-    flatGrid(() => Math.ceil((tiles * Math.ceil(rank / 4)) / 16)),
+    flatGrid(() => groups),
     {
-      consts: { ROWS: rows === "M" ? 1 : 0, DROPOUT: dropout ? 1 : 0 },
+      consts: { ROWS: ROWS[rows], DROPOUT: dropout ? 1 : 0 },
       flops: (step) => work * step[rows],
     },
   );

@@ -1,20 +1,22 @@
-import source from "../../../shaders/lora/lora_backward_u_cpu.wgsl?raw";
+import source from "../../../shaders/lora/lora_backward_u.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import { flatGrid, type Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { invariant } from "../../lib/errors.ts";
 import type { LoraSegment } from "../linear/weight.ts";
 import type { KernelProfile } from "../profile.ts";
-import { SEGMENT_PARAMS, segmentParams } from "./segments.ts";
+import { loraBackwardUTiledKernel } from "./lora_backward_u_tiled.ts";
+import { LORA_BACKWARD_U_PARAMS, type LoraRows, ROWS } from "./params.ts";
+import { segmentParams } from "./segments.ts";
 
-export const loraBackwardUCpuKernel = defineKernel({
-  name: "lora_backward_u_cpu",
+export const loraBackwardUKernel = defineKernel({
+  name: "lora_backward_u",
   source,
   reads: ["b"],
   writes: ["dy", "du"],
-  params: { ldy: "u32", ru: "u32", rank: "u32", scale: "f32", ...SEGMENT_PARAMS },
+  params: LORA_BACKWARD_U_PARAMS,
   step: true,
-  consts: { ROWS: [0, 1] },
+  consts: { ROWS: [0, 1, 2] },
 });
 
 export interface LoraBackwardUOptions {
@@ -23,7 +25,7 @@ export interface LoraBackwardUOptions {
   /** At most three; columns of du that no segment owns are left alone. */
   readonly segments: readonly LoraSegment[];
   /** Which count of `Step` the rows follow. */
-  readonly rows: "N" | "M";
+  readonly rows: LoraRows;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface LoraBackwardUOptions {
  */
 export function loraBackwardU(
   recorder: Recorder,
-  _profile: KernelProfile,
+  profile: KernelProfile,
   { dy, du, b }: Record<"dy" | "du" | "b", Tensor>,
   { rank, scale, segments, rows }: LoraBackwardUOptions,
 ): void {
@@ -47,13 +49,16 @@ export function loraBackwardU(
       "lora_backward_u: a segment is out of range",
     );
   }
-  const tiles = Math.ceil(rank / 4) * segments.length;
+  const tiled = profile.kind === "gpu";
+  const tiles = Math.ceil(rank / (tiled ? 16 : 4)) * segments.length;
   const columns = segments.reduce((sum, { begin, end }) => sum + end - begin, 0);
   recorder.run(
-    loraBackwardUCpuKernel,
+    tiled ? loraBackwardUTiledKernel : loraBackwardUKernel,
     { dy, du, b },
     { ldy, ru, rank, scale, ...segmentParams("lora_backward_u", segments, rank) },
-    flatGrid((step) => Math.ceil((Math.ceil(step[rows] / 4) * tiles) / 16)),
-    { consts: { ROWS: rows === "M" ? 1 : 0 }, flops: (step) => 2 * step[rows] * columns * rank },
+    flatGrid((step) =>
+      tiled ? Math.ceil(step[rows] / 16) * tiles : Math.ceil((Math.ceil(step[rows] / 4) * tiles) / 16),
+    ),
+    { consts: { ROWS: ROWS[rows] }, flops: (step) => 2 * step[rows] * columns * rank },
   );
 }

@@ -1,33 +1,26 @@
-import source from "../../../shaders/lora/lora_u_cpu.wgsl?raw";
+import source from "../../../shaders/lora/lora_u.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import { flatGrid, type Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { invariant } from "../../lib/errors.ts";
 import type { KernelProfile } from "../profile.ts";
 import { dropoutParams, type LoraDropout } from "./dropout.ts";
+import { loraUTiledKernel } from "./lora_u_tiled.ts";
+import { LORA_U_PARAMS, type LoraRows, ROWS } from "./params.ts";
 
-export const loraUCpuKernel = defineKernel({
-  name: "lora_u_cpu",
+export const loraUKernel = defineKernel({
+  name: "lora_u",
   source,
   reads: ["a", "keys"],
   writes: ["x", "u"],
-  params: {
-    ldx: "u32",
-    column: "u32",
-    K: "u32",
-    rank: "u32",
-    projections: "u32",
-    tag: "u32",
-    rate: "f32",
-    keep: "f32",
-  },
+  params: LORA_U_PARAMS,
   step: true,
-  consts: { ROWS: [0, 1], DROPOUT: [0, 1] },
+  consts: { ROWS: [0, 1, 2], DROPOUT: [0, 1] },
 });
 
 export interface LoraUOptions {
   /** Which count of `Step` the rows follow. */
-  readonly rows: "N" | "M";
+  readonly rows: LoraRows;
   /** Rank of one adapter; `a` stacks one or more of them. */
   readonly rank: number;
   readonly dropout?: LoraDropout | undefined;
@@ -49,7 +42,7 @@ export interface LoraUArgs {
 /** Records u = drop(x) a'. Math and shapes: shaders/lora/lora_u.wgsl. */
 export function loraU(
   recorder: Recorder,
-  _profile: KernelProfile,
+  profile: KernelProfile,
   { x, u, a, keys }: LoraUArgs,
   { rows, rank, dropout, xColumn = 0 }: LoraUOptions,
 ): void {
@@ -62,14 +55,17 @@ export function loraU(
   // Without dropout the projections have the same input: they are one matrix of the total rank.
   const width = dropout ? rank : ru;
   const projections = ru / width;
-  const tiles = Math.ceil(width / 4) * projections;
+  const tiled = profile.kind === "gpu";
+  const tiles = Math.ceil(width / (tiled ? 16 : 4)) * projections;
   recorder.run(
-    loraUCpuKernel,
+    tiled ? loraUTiledKernel : loraUKernel,
     { x, u, a, keys: keys ?? a },
     { ldx, column: xColumn, K, rank: width, projections, ...dropoutParams(dropout) },
-    flatGrid((step) => Math.ceil((Math.ceil(step[rows] / 4) * tiles) / 16)),
+    flatGrid((step) =>
+      tiled ? Math.ceil(step[rows] / 16) * tiles : Math.ceil((Math.ceil(step[rows] / 4) * tiles) / 16),
+    ),
     {
-      consts: { ROWS: rows === "M" ? 1 : 0, DROPOUT: dropout ? 1 : 0 },
+      consts: { ROWS: ROWS[rows], DROPOUT: dropout ? 1 : 0 },
       flops: (step) => 2 * step[rows] * K * ru,
     },
   );

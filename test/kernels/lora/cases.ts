@@ -1,9 +1,6 @@
 import type { LoraSegment } from "../../../src/kernels/linear/weight.ts";
-import { type KernelProfile, profileFor } from "../../../src/kernels/profile.ts";
 import { hash } from "../../../src/lib/random.ts";
 import type { Mask, Shape } from "../../reference/lora.ts";
-
-export const PROFILES: readonly KernelProfile[] = [profileFor({ kind: "cpu" }), profileFor({ kind: "gpu" })];
 
 /** A group of adapters: sizes that no tile divides, a rank below, at and above a tile, columns that nobody adapts. */
 export interface LoraCase {

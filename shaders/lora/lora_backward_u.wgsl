@@ -1,9 +1,10 @@
-// lora_backward_u_cpu: the gradient of the adapters' inner activations, for adapters that run on the CPU.
+// lora_backward_u: the gradient of the adapters' inner activations.
 //
 // Math      du[n, uS + j] = scale * sum_{c = beginS}^{endS - 1} dy[n, c] * b[rowS + c - beginS, j]     for each segment S
 // Source    Hu et al., arXiv:2106.09685, section 4.1, differentiated
 // Shapes    dy: (N, ldy); b: (rows of B, rank); du: (N, ru); at most three segments, of which those past `segments` are zero
-// Dispatch  one invocation for 4 tokens and 4 columns of du, flat; a sum over c in order, so a row does not depend on N.
+// Dispatch  one invocation for 4 tokens and 4 columns of du, flat; a sum over c in order, so a row does not depend on N. No workgroup
+//           memory: for adapters that run on the CPU.
 // Oracle    test/reference/lora.ts, loraBackwardU()
 
 struct Params {
@@ -14,7 +15,7 @@ struct Params {
 }
 struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
 
-const ROWS = 0u; // one of 0, 1: the rows counted by Step are N tokens (0) or M loss tokens (1)
+const ROWS = 0u; // one of 0, 1, 2: the rows counted by Step are N tokens, M loss tokens or R sequences
 
 @group(0) @binding(0) var<storage, read> b: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dy: array<f32>;
@@ -36,7 +37,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = (group.y * groups.x + group.x) * 16u + lane;
-  let rows = select(step.N, step.M, ROWS == 1u);
+  let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
   let rankTiles = (p.rank + 3u) / 4u;
   let tiles = rankTiles * p.segments;
   let n = index / tiles * 4u;

@@ -1,16 +1,17 @@
-// lora_u_cpu: the down projection of stacked adapters, for adapters that run on the CPU.
+// lora_u: the down projection of stacked adapters.
 //
 // Math      u[n, j] = sum_k drop(x)[n, k] * a[j, k]
 //           drop(x)[n, k] = 0 if unit(hash(seed, step, keys[n], tag + j / rank, k)) < rate, else x[n, k] * keep
 // Source    Hu et al., arXiv:2106.09685, section 4.1; dropout as in PEFT: on the adapter's input, a mask for each adapter
 // Shapes    x: (N, ldx), from column `column`; a: (ru, K); keys: (N) u32; u: (N, ru); ru = projections * rank
-// Dispatch  one invocation for 4 tokens and 4 columns of u, flat; a sum over k in order, so a row does not depend on N.
+// Dispatch  one invocation for 4 tokens and 4 columns of u, flat; a sum over k in order, so a row does not depend on N. No workgroup
+//           memory: for adapters that run on the CPU.
 // Oracle    test/reference/lora.ts, loraU()
 
 struct Params { ldx: u32, column: u32, K: u32, rank: u32, projections: u32, tag: u32, rate: f32, keep: f32 }
 struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
 
-const ROWS = 0u; // one of 0, 1: the rows counted by Step are N tokens (0) or M loss tokens (1)
+const ROWS = 0u; // one of 0, 1, 2: the rows counted by Step are N tokens, M loss tokens or R sequences
 const DROPOUT = 0u; // one of 0, 1
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -43,7 +44,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = (group.y * groups.x + group.x) * 16u + lane;
-  let rows = select(step.N, step.M, ROWS == 1u);
+  let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
   let rankTiles = (p.rank + 3u) / 4u;
   let tiles = rankTiles * p.projections;
   let n = index / tiles * 4u;

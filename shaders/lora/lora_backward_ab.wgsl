@@ -1,4 +1,4 @@
-// lora_backward_ab_cpu: the gradients of the adapters' two matrices, for adapters that run on the CPU.
+// lora_backward_ab: the gradients of the adapters' two matrices.
 //
 // Math      da[uS + j, k]               += sum_n du[n, uS + j] * drop(x)[n, k]                     for each segment S
 //           db[rowS + c - beginS, j]    += scale * sum_n dy[n, c] * u[n, uS + j]       beginS <= c < endS
@@ -6,7 +6,7 @@
 // Source    Hu et al., arXiv:2106.09685, section 4.1, differentiated
 // Shapes    x: (N, ldx), from column `column`; dy: (N, ldy); u, du: (N, ru); keys: (N) u32; da: (ru, K); db: (rows of B, rank)
 // Dispatch  one invocation for 4 columns of the rank and 4 columns of x or dy, flat: first all of da, then all of db; sums over n
-//           in order. `keys` is bound for writing because without dropout nothing stands in for it.
+//           in order. No workgroup memory: for adapters that run on the CPU. `keys` is bound for writing because without dropout nothing stands in for it.
 // Oracle    test/reference/lora.ts, loraBackwardAb()
 
 struct Params {
@@ -17,7 +17,7 @@ struct Params {
 }
 struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
 
-const ROWS = 0u; // one of 0, 1: the rows counted by Step are N tokens (0) or M loss tokens (1)
+const ROWS = 0u; // one of 0, 1, 2: the rows counted by Step are N tokens, M loss tokens or R sequences
 const DROPOUT = 0u; // one of 0, 1
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -62,7 +62,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = (group.y * groups.x + group.x) * 16u + lane;
-  let rows = select(step.N, step.M, ROWS == 1u);
+  let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
   let j = (index % tilesOf(p.rank)) * 4u;
   let rank4 = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.rank - 1u));
   var wide = index / tilesOf(p.rank);
