@@ -4,6 +4,7 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type AdapterFiles } from "./adapter.ts
 import { safeFileName } from "./file_name.ts";
 import { isRecord, readJsonObject } from "./json.ts";
 import { formatModelCard, type ModelCard } from "./model_card.ts";
+import { requireFile } from "./model_folder.ts";
 import { formatTrainerState, type TrainerState } from "./trainer_state.ts";
 import { zipStream } from "./zip.ts";
 
@@ -19,9 +20,14 @@ const TOKENIZER_FILES: readonly string[] = [
   "chat_template.jinja",
 ];
 
+/** What the run trained: an adapter, or the whole model as one safetensors file called model.safetensors. */
+export type TrainedWeights =
+  | { readonly kind: "adapter"; readonly files: AdapterFiles }
+  | { readonly kind: "model"; readonly file: Asset };
+
 export interface ExportInput {
-  readonly adapter: AdapterFiles;
-  readonly card: Omit<ModelCard, "hasTokenizer" | "hasChatTemplate">;
+  readonly weights: TrainedWeights;
+  readonly card: Omit<ModelCard, "kind" | "hasTokenizer" | "hasChatTemplate">;
   /** training_config.yaml as the configuration writes it. */
   readonly config: string;
   readonly state: TrainerState;
@@ -32,24 +38,34 @@ export interface ExportInput {
 }
 
 /**
- * The files that a finished run hands out, in a fixed order: PEFT's two first, then the model card, the run's records
- * and the base's tokenizer. The same run gives the same bytes. Throws `file-invalid` when the base's tokenizer cannot be read.
+ * The files that a finished run hands out, in a fixed order: PEFT's two (or the model's) first, then the model card, the
+ * run's records and the base's tokenizer. The same run gives the same bytes. Throws `file-invalid` when the base's
+ * tokenizer cannot be read, `file-missing` when a whole model's base has no config.json.
  */
 export async function exportFiles(input: ExportInput): Promise<readonly Asset[]> {
   const tokenizer = await tokenizerFiles(input.base, input.chatTemplate);
   const card = formatModelCard({
     ...input.card,
+    kind: input.weights.kind,
     hasTokenizer: tokenizer.some(({ name }) => name === "tokenizer.json" || name === "tokenizer.model"),
     hasChatTemplate: await hasChatTemplate(tokenizer),
   });
   return [
-    memoryAsset(ADAPTER_CONFIG, input.adapter[ADAPTER_CONFIG]),
-    memoryAsset(ADAPTER_WEIGHTS, input.adapter[ADAPTER_WEIGHTS]),
+    ...(await weightFiles(input)),
     textAsset("README.md", card),
     textAsset("training_config.yaml", input.config),
     textAsset("trainer_state.json", formatTrainerState(input.state)),
     ...tokenizer,
   ];
+}
+
+async function weightFiles({ weights, base }: ExportInput): Promise<readonly Asset[]> {
+  if (weights.kind === "adapter") {
+    return ([ADAPTER_CONFIG, ADAPTER_WEIGHTS] as const).map((name) => memoryAsset(name, weights.files[name]));
+  }
+  const config = base && (await requireFile(base, "config.json"));
+  const generation = await base?.open("generation_config.json");
+  return [config, weights.file, generation].filter((file) => file !== undefined);
 }
 
 /** A download: what to call it and its bytes as they are made. */
@@ -58,9 +74,14 @@ export interface Download {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** The adapter of a run as one zip that holds a folder of the same name. `step` is given for a checkpoint of the run. */
-export function exportZip(run: string, files: readonly Asset[], step?: number): Download {
-  const fileName = safeFileName(run, "adapter", "zip", step);
+/** What a run hands out as one zip that holds a folder of the same name. `step` is given when it is not the last. */
+export function exportZip(
+  run: string,
+  kind: "adapter" | "merged" | "checkpoint",
+  files: readonly Asset[],
+  step?: number,
+): Download {
+  const fileName = safeFileName(run, kind, "zip", step);
   return { fileName, stream: zipStream(fileName.slice(0, -".zip".length), files) };
 }
 

@@ -2,6 +2,8 @@ import { Document } from "yaml";
 
 /** What the model card says. Everything comes from the run; nothing is looked up. */
 export interface ModelCard {
+  /** What stands beside it: a LoRA adapter, or a whole model. */
+  readonly kind: "adapter" | "model";
   readonly run: string;
   /** A Hugging Face id, or the name of a folder. */
   readonly baseModel: string | null;
@@ -48,7 +50,7 @@ export function formatModelCard(card: ModelCard): string {
   const sections = [
     `---\n${frontMatter(card)}---`,
     `# ${title}`,
-    `A LoRA adapter of ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    `${card.kind === "adapter" ? "A LoRA adapter of" : "All weights of"} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
     "## Quick start",
     "With this folder as the working directory:",
     `\`\`\`python\n${quickStart(card)}\n\`\`\``,
@@ -64,7 +66,7 @@ export function formatModelCard(card: ModelCard): string {
       .map(([name, version]) => `- ${name} ${version}`)
       .join("\n"),
     "## Citations",
-    [PAPERS[card.algorithm], LORA_PAPER]
+    [PAPERS[card.algorithm], card.kind === "adapter" ? LORA_PAPER : undefined]
       .flatMap((paper) => (paper === undefined ? [] : [`- ${paper}`]))
       .join("\n"),
   ];
@@ -76,10 +78,10 @@ function frontMatter(card: ModelCard): string {
   const document = new Document(
     {
       ...(card.baseModel === null ? {} : { base_model: card.baseModel }),
-      library_name: "peft",
+      library_name: card.kind === "adapter" ? "peft" : "transformers",
       pipeline_tag: "text-generation",
       model_name: oneLine(card.run),
-      tags: ["lora", card.algorithm, "trl-compatible", "webgpu"],
+      tags: [...(card.kind === "adapter" ? ["lora"] : []), card.algorithm, "trl-compatible", "webgpu"],
       ...(card.datasets.length > 0 ? { datasets: card.datasets } : {}),
       ...(card.license === null ? {} : { license: card.license }),
     },
@@ -98,6 +100,15 @@ function quickStart(card: ModelCard): string {
       ]
     : [`inputs = tokenizer(${prompt}, return_tensors="pt")`];
   return [
+    ...(card.kind === "adapter" ? loadAdapter(card) : loadModel(card)),
+    ...inputs,
+    "output = model.generate(**inputs, max_new_tokens=128)",
+    'print(tokenizer.decode(output[0][inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
+  ].join("\n");
+}
+
+function loadAdapter(card: ModelCard): readonly string[] {
+  return [
     "from peft import PeftModel",
     "from transformers import AutoModelForCausalLM, AutoTokenizer",
     "",
@@ -105,10 +116,16 @@ function quickStart(card: ModelCard): string {
     'adapter = "."',
     `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? "adapter" : "base"})`,
     "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)",
-    ...inputs,
-    "output = model.generate(**inputs, max_new_tokens=128)",
-    'print(tokenizer.decode(output[0][inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
-  ].join("\n");
+  ];
+}
+
+function loadModel(card: ModelCard): readonly string[] {
+  return [
+    "from transformers import AutoModelForCausalLM, AutoTokenizer",
+    "",
+    `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? '"."' : JSON.stringify(card.baseModel ?? "path/to/base-model")})`,
+    'model = AutoModelForCausalLM.from_pretrained(".")',
+  ];
 }
 
 function table(head: readonly [string, string], rows: Readonly<Record<string, unknown>>): string {

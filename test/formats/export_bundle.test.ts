@@ -3,9 +3,13 @@ import { unzipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { readAdapter } from "../../src/formats/adapter.ts";
+import { encodeFloats } from "../../src/formats/dtype.ts";
 import { type ExportInput, exportFiles, exportZip } from "../../src/formats/export_bundle.ts";
 import { metricsCsv, metricsJsonl } from "../../src/formats/metrics_export.ts";
 import { formatModelCard } from "../../src/formats/model_card.ts";
+import { openModelFolder } from "../../src/formats/model_folder.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
+import { safetensorsAsset } from "../../src/formats/safetensors_asset.ts";
 import { readZipFolder, zipStream } from "../../src/formats/zip.ts";
 import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
 
@@ -21,9 +25,12 @@ const base = memoryFolder("base", {
 async function input(change: Partial<ExportInput> = {}): Promise<ExportInput> {
   const folder = "test/golden/adapters/qwen3";
   return {
-    adapter: {
-      "adapter_config.json": new Uint8Array(await readFile(`${folder}/adapter_config.json`)),
-      "adapter_model.safetensors": new Uint8Array(await readFile(`${folder}/adapter_model.safetensors`)),
+    weights: {
+      kind: "adapter",
+      files: {
+        "adapter_config.json": new Uint8Array(await readFile(`${folder}/adapter_config.json`)),
+        "adapter_model.safetensors": new Uint8Array(await readFile(`${folder}/adapter_model.safetensors`)),
+      },
     },
     card: {
       run: "quiet otter",
@@ -75,7 +82,7 @@ async function file(files: Awaited<ReturnType<typeof exportFiles>>, name: string
 
 describe("the export of a run", () => {
   it("is a zip with one folder of the files that PEFT and transformers look for", async () => {
-    const { fileName, stream } = exportZip("Quiet Otter", await exportFiles(await input()));
+    const { fileName, stream } = exportZip("Quiet Otter", "adapter", await exportFiles(await input()));
     expect(fileName).toBe("quiet-otter-adapter.zip");
     const files = unzipSync(await drain(stream));
     expect(Object.keys(files)).toEqual(
@@ -95,14 +102,14 @@ describe("the export of a run", () => {
   });
 
   it("has the same bytes for the same run", async () => {
-    const bytes = async () => drain(exportZip("a", await exportFiles(await input())).stream);
+    const bytes = async () => drain(exportZip("a", "adapter", await exportFiles(await input())).stream);
     const first = await bytes();
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await bytes()).toEqual(first);
   });
 
   it("opens again as an adapter", async () => {
-    const { stream, fileName } = exportZip("a", await exportFiles(await input()), 40);
+    const { stream, fileName } = exportZip("a", "adapter", await exportFiles(await input()), 40);
     const folder = await readZipFolder(memoryAsset(fileName, await drain(stream)));
     expect(folder.name).toBe("a-step40-adapter.zip");
     expect((await readAdapter(folder)).modules.size).toBe(14);
@@ -126,6 +133,61 @@ describe("the export of a run", () => {
     const other = await exportFiles(await input({ chatTemplate: "ours" }));
     expect(other.filter(({ name }) => name === "chat_template.jinja")).toHaveLength(1);
     expect(await file(other, "chat_template.jinja")).toBe("ours");
+  });
+});
+
+describe("the export of a whole model", () => {
+  const values = new Float32Array([1, -2, 3, 4]);
+  const weights = () => {
+    const made: string[] = [];
+    const make = (name: string, dtype: "F32" | "BF16") => ({
+      ...{ name, dtype, shape: [2, 2] },
+      bytes: () => Promise.resolve(made.push(name) ? encodeFloats(values, dtype) : new Uint8Array()),
+    });
+    return {
+      made,
+      file: safetensorsAsset("model.safetensors", [make("b", "F32"), make("a", "BF16"), make("c", "F32")]),
+    };
+  };
+
+  it("opens again as a model", async () => {
+    const { made, file: whole } = weights();
+    const files = await exportFiles(await input({ weights: { kind: "model", file: whole } }));
+    expect(files.slice(0, 2).map(({ name }) => name)).toEqual(["config.json", "model.safetensors"]);
+    expect(await file(files, "README.md")).toContain('model = AutoModelForCausalLM.from_pretrained(".")');
+    const { stream, fileName } = exportZip("a", "merged", files);
+    const model = await openModelFolder(await readZipFolder(memoryAsset(fileName, await drain(stream))));
+    expect([...model.tensors.keys()]).toEqual(["b", "c", "a"]);
+    expect(await model.tensors.get("a")?.floats()).toEqual(values);
+    expect(made).toEqual(["b", "c", "a"]);
+  });
+
+  it("is the same file that is written at once, read in pieces of any size", async () => {
+    const { file: whole } = weights();
+    const data = encodeFloats(values, "F32");
+    const tensors = ["b", "c"].map((name) => ({ name, dtype: "F32" as const, shape: [2, 2], data }));
+    const a = { name: "a", dtype: "BF16" as const, shape: [2, 2], data: encodeFloats(values, "BF16") };
+    const expected = writeSafetensors([...tensors, a]);
+    expect(whole.size).toBe(expected.length);
+    for (const size of [1, 7, 1000]) {
+      const pieces: number[] = [];
+      for (let at = 0; at < whole.size; at += size)
+        pieces.push(...(await whole.read(at, Math.min(at + size, whole.size))));
+      expect(pieces).toEqual([...expected]);
+    }
+    await expect(whole.read(0, whole.size + 1)).rejects.toMatchObject({ code: "file-invalid" });
+  });
+
+  it("refuses a tensor that is not of its shape", async () => {
+    const short = {
+      name: "a",
+      dtype: "F32",
+      shape: [2],
+      bytes: () => Promise.resolve(new Uint8Array(4)),
+    } as const;
+    const whole = safetensorsAsset("model.safetensors", [short]);
+    await expect(whole.read(0, whole.size)).rejects.toMatchObject({ code: "shape-mismatch" });
+    expect(() => safetensorsAsset("m", [short, short])).toThrow("twice");
   });
 });
 
@@ -154,7 +216,7 @@ describe("the model card", () => {
   it("survives names that mean something to YAML or Markdown", async () => {
     const { card } = await input();
     const odd = { ...card, run: "no", baseModel: "1e3", datasets: ["yes", "a: b"], license: null };
-    const written = formatModelCard({ ...odd, hasTokenizer: false, hasChatTemplate: false });
+    const written = formatModelCard({ ...odd, kind: "adapter", hasTokenizer: false, hasChatTemplate: false });
     const front = parse(written.split("---\n")[1] ?? "", { version: "1.1" });
     expect(front).toMatchObject({ model_name: "no", base_model: "1e3", datasets: ["yes", "a: b"] });
     expect(written).toContain('inputs = tokenizer("What is 3');
