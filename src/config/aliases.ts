@@ -53,7 +53,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
   dataset_config: "config_name",
   dataset_config_name: "config_name",
   dataset_split: "split",
-  train_split: "split",
   dataset_train_split: "split",
   field_mappings: "column_mapping",
   dataset_text_field: "text_column",

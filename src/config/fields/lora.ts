@@ -17,11 +17,11 @@ export const loraFields = {
     min: 1,
     max: 1024,
   }),
-  lora_alpha: number(32, {
+  lora_alpha: integer(32, {
     label: "LoRA alpha",
     help: "The adapter's output is scaled by alpha / rank (rsLoRA: alpha / square root of rank).",
     group: "lora",
-    above: 0,
+    min: 1,
     max: 65536,
   }),
   lora_dropout: number(0, {
