@@ -1,6 +1,6 @@
-import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import type { Folder } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { compileTemplate } from "./jinja.ts";
 import type { Message, Span } from "./message.ts";
 import { strftime } from "./strftime.ts";
 import {
@@ -68,13 +68,18 @@ export function createChatTemplate(
 ): ChatTemplate {
   const globals = {
     ...tokenizer.specialTokens,
+    tools: null,
+    documents: null,
     strftime_now: (format: unknown) => strftime(options.date ?? DEFAULT_DATE, String(format)),
   };
-  const run = compile(text, globals, tokenizer.name);
+  const compile = (source: string): Run => {
+    const program = compileTemplate(source, globals, tokenizer.name);
+    return (messages, { addGenerationPrompt, variables }) =>
+      program({ ...variables, messages, add_generation_prompt: addGenerationPrompt });
+  };
+  const run = compile(text);
   const training = hasGenerationTags(text) ? text : withTrainingMarks(text);
-  const marked = hasGenerationTags(training)
-    ? compile(markGeneration(training, START, END), globals, tokenizer.name)
-    : undefined;
+  const marked = hasGenerationTags(training) ? compile(markGeneration(training, START, END)) : undefined;
   return {
     source: options.source ?? "model",
     text,
@@ -90,65 +95,7 @@ export function createChatTemplate(
 const START = "\u{F1A00}\u{F1A01}";
 const END = "\u{F1A00}\u{F1A02}";
 
-/** The template itself called raise_exception. */
-class TemplateRefusal extends Error {}
-
 type Run = (messages: readonly Message[], options: RenderOptions) => string;
-
-/** As transformers runs a template: blocks trimmed, its own globals, tools and documents none. */
-function compile(text: string, globals: Readonly<Record<string, unknown>>, model: string): Run {
-  const program = attempt(
-    () => parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true })),
-    `The chat template of ${model} cannot be read`,
-  );
-  return (messages, { addGenerationPrompt, variables }) => {
-    const scope = new Environment();
-    const values = {
-      ...GLOBALS,
-      ...globals,
-      tools: null,
-      documents: null,
-      ...variables,
-      messages,
-      add_generation_prompt: addGenerationPrompt,
-    };
-    for (const [name, value] of Object.entries(values)) scope.set(name, value);
-    const result = attempt(
-      () => new Interpreter(scope).run(program).value,
-      `The chat template of ${model} refuses this conversation`,
-    );
-    return String(result);
-  };
-}
-
-const GLOBALS = {
-  true: true,
-  false: false,
-  none: null,
-  True: true,
-  False: false,
-  None: null,
-  raise_exception: (message: unknown) => {
-    throw new TemplateRefusal(String(message));
-  },
-  range: (first: number, second?: number, step = 1) => {
-    const [start, stop] = typeof second === "number" ? [first, second] : [0, first];
-    const count = Math.max(0, Math.ceil((stop - start) / step));
-    return Array.from({ length: count }, (_, i) => start + i * step);
-  },
-};
-
-function attempt<T>(run: () => T, what: string): T {
-  try {
-    return run();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError("template-invalid", `${what}: ${why}`, {
-      details: { refused: cause instanceof TemplateRefusal },
-      cause,
-    });
-  }
-}
 
 /** Cuts the marks out and remembers where they were. Throws `template-invalid` when they do not come in pairs. */
 function takeMarks(marked: string): { text: string; answers: Span[] } {

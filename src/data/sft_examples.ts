@@ -160,7 +160,10 @@ function tokenizePair(prompt: Turns, completion: Turns, tools: SftTools, options
   }
   const first = typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt;
   const last = typeof completion === "string" ? [{ role: "assistant", content: completion }] : completion;
-  const opening = needTemplate(tools).render(first, renderOptions(true, options));
+  const template = needTemplate(tools);
+  const opening = options.assistantOnlyLoss
+    ? template.renderWithAnswers(first, renderOptions(true, options)).text
+    : template.render(first, renderOptions(true, options));
   const before = tokenizer.encode(opening, { addSpecialTokens: false });
   const whole = encodeChat([...first, ...last], tools, options);
   return { ...whole, promptLength: before.length, seamMismatch: !isPrefix(before, whole.ids) };

@@ -6,6 +6,8 @@ export interface TokenBytes {
   readonly bytes: Uint8Array;
   /** An added token (`<|im_end|>`): matched literally; white space beside it may have been swallowed. */
   readonly added: boolean;
+  /** Whether it swallows the white space after it. */
+  readonly rstrip: boolean;
   /** Whether a leading space may have been put there by the tokenizer (Metaspace, add_prefix_space). */
   readonly optionalSpace: boolean;
 }
@@ -15,6 +17,8 @@ export interface SourceForm {
   readonly unicode: "NFC" | "NFD" | "NFKC" | "NFKD" | undefined;
   /** Whether U+2581 in the text is the same as a space. */
   readonly metaspace: boolean;
+  /** Whether a space is put before text even where the text begins with one (the Prepend normalizer). */
+  readonly alwaysPrepends: boolean;
 }
 
 /** The text as the tokenizer sees it, in UTF-8, with the place of every byte in the text it came from. */
@@ -30,38 +34,65 @@ const encoder = new TextEncoder();
 
 /**
  * Where each token lies in the text, as the `tokenizers` library reports offsets: a token that holds only some bytes
- * of a character spans the whole character. Tokens that a post-processor put in (BOS) span nothing.
- * Throws `model-unsupported` when the tokens do not tile the text, so that a mask is never put in a wrong place.
+ * of a character spans the whole character; white space that a marker swallowed is the marker's; a space that the
+ * tokenizer put in lies on the character after it; tokens that a post-processor put in (BOS) span nothing.
+ * Unlike there, characters that normalizing joined (e + accent) are spanned whole, so that the spans tile the text.
+ * Throws `model-unsupported` when they do not, so that a mask is never put in a wrong place.
  */
 export function alignTokens(text: string, tokens: readonly TokenBytes[], form: SourceForm): Span[] {
   const source = sourceOf(text, form);
   const spans: Span[] = [];
   let at = 0;
-  let afterAdded = true;
+  let previous: TokenBytes | undefined;
   for (const token of tokens) {
-    const next = place(source, at, token, afterAdded);
+    if (previous?.rstrip) at = swallow(source, spans, at);
+    const sectionStart = previous === undefined || previous.added;
+    const next = place(source, at, token, sectionStart, form);
     if (next === undefined) throw cannotAlign(text, source, at, token);
-    spans.push({ start: charStart(source, next.start), end: charEnd(source, next.start, next.end) });
+    const shownEnd = next.dummy ? Math.min(next.end + 1, source.bytes.length) : next.end;
+    spans.push({ start: charStart(source, at), end: charEnd(source, at, shownEnd) });
     at = next.end;
-    afterAdded = token.added;
+    previous = token;
   }
-  if (afterAdded) at = skipSpace(source.bytes, at);
+  if (previous?.rstrip) at = swallow(source, spans, at);
   if (at < source.bytes.length) throw cannotAlign(text, source, at, undefined);
   return spans;
 }
 
-/** The bytes that a token takes from position `at`, or undefined when it does not fit there. */
-function place(source: Source, at: number, token: TokenBytes, afterAdded: boolean) {
+interface Placed {
+  readonly end: number;
+  /** The token is nothing but a space that the tokenizer put in. */
+  readonly dummy: boolean;
+}
+
+/** Where the token that begins at `at` ends, or undefined when it does not fit there. */
+function place(
+  source: Source,
+  at: number,
+  token: TokenBytes,
+  sectionStart: boolean,
+  form: SourceForm,
+): Placed | undefined {
   const { bytes } = token;
-  if (startsWith(source.bytes, at, bytes)) return { start: at, end: at + bytes.length };
-  if (afterAdded && token.optionalSpace && bytes[0] === SPACE) {
-    const rest = bytes.subarray(1);
-    if (startsWith(source.bytes, at, rest)) return { start: at, end: at + rest.length };
-  }
-  if (!token.added && !afterAdded) return undefined;
+  const whole = startsWith(source.bytes, at, bytes) ? { end: at + bytes.length, dummy: false } : undefined;
+  const rest = bytes.subarray(1);
+  const prepended =
+    sectionStart && token.optionalSpace && bytes[0] === SPACE && startsWith(source.bytes, at, rest)
+      ? { end: at + rest.length, dummy: rest.length === 0 }
+      : undefined;
+  const plain = form.alwaysPrepends ? (prepended ?? whole) : (whole ?? prepended);
+  if (plain || !token.added) return plain;
   const skipped = skipSpace(source.bytes, at);
-  if (startsWith(source.bytes, skipped, bytes)) return { start: skipped, end: skipped + bytes.length };
-  return token.added ? { start: at, end: at } : undefined;
+  const found = skipped > at && startsWith(source.bytes, skipped, bytes);
+  return { end: found ? skipped + bytes.length : at, dummy: false };
+}
+
+/** Gives the white space at `at` to the marker before it; returns where it ends. */
+function swallow(source: Source, spans: Span[], at: number): number {
+  const end = skipSpace(source.bytes, at);
+  const last = spans.at(-1);
+  if (last && end > at) spans[spans.length - 1] = { start: last.start, end: charEnd(source, at, end) };
+  return end;
 }
 
 function sourceOf(text: string, form: SourceForm): Source {

@@ -53,11 +53,15 @@ async function optionalObject(folder: Folder, file: string): Promise<Record<stri
   return asset ? readJsonObject(asset) : {};
 }
 
-/** Throws `model-unsupported` for a tokenizer that cannot be read or that has no end-of-sequence token. */
+/**
+ * Which special tokens `encode` adds is the post-processor's affair: as in transformers 5, add_bos_token and
+ * add_eos_token of tokenizer_config.json have no say beside a tokenizer.json.
+ * Throws `model-unsupported` for a tokenizer that cannot be read or that has no end-of-sequence token.
+ */
 export function createTokenizer(files: TokenizerFiles): Tokenizer {
   const library = openLibrary(files);
   const added = library.get_added_tokens_decoder();
-  const addedText = new Set([...added.values()].map((token) => token.content));
+  const addedTokens = new Map([...added.values()].map((token) => [token.content, token]));
   const form = readForm(files.tokenizer);
   const idOf = (token: string | undefined) => (token === undefined ? undefined : library.token_to_id(token));
   const specialTokens = readSpecialTokens(files, library);
@@ -70,7 +74,7 @@ export function createTokenizer(files: TokenizerFiles): Tokenizer {
   }
   const specialIds = new Set([...added.values()].filter((token) => token.special).map((token) => token.id));
   for (const token of Object.values(specialTokens)) specialIds.add(idOf(token) ?? eosId);
-  const bytesOf = (token: string) => tokenToBytes(token, addedText.has(token), form);
+  const bytesOf = (token: string) => tokenToBytes(token, addedTokens.get(token), form);
 
   function encodeBoth(text: string, addSpecialTokens: boolean) {
     const { ids, tokens } = library.encode(text, { add_special_tokens: addSpecialTokens });
@@ -109,7 +113,7 @@ export function createTokenizer(files: TokenizerFiles): Tokenizer {
 
 function openLibrary(files: TokenizerFiles): Library {
   try {
-    return new Library({ ...files.tokenizer, ...postProcessor(files) }, files.config);
+    return new Library(files.tokenizer, files.config);
   } catch (cause) {
     throw new AppError(
       "model-unsupported",
@@ -123,20 +127,6 @@ function vocabSize(library: Library): number {
   let size = 0;
   for (const id of library.get_vocab().values()) size = Math.max(size, id + 1);
   return size;
-}
-
-/**
- * An explicit add_bos_token or add_eos_token replaces the post-processor of tokenizer.json, as in transformers 5
- * (`TokenizersBackend.update_post_processor`).
- */
-function postProcessor({ tokenizer, config }: TokenizerFiles): Record<string, unknown> {
-  if (!("add_bos_token" in config || "add_eos_token" in config)) return {};
-  const bos = config["add_bos_token"] === true ? tokenText(config["bos_token"]) : undefined;
-  const eos = config["add_eos_token"] === true ? tokenText(config["eos_token"]) : undefined;
-  const marker = (id: string | undefined) => (id === undefined ? [] : [{ SpecialToken: { id, type_id: 0 } }]);
-  const single = [...marker(bos), { Sequence: { id: "A", type_id: 0 } }, ...marker(eos)];
-  const known = isRecord(tokenizer["post_processor"]) ? tokenizer["post_processor"] : {};
-  return { post_processor: { ...known, type: "TemplateProcessing", single, pair: single } };
 }
 
 const SPECIAL = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
@@ -181,7 +171,11 @@ function readForm(json: Readonly<Record<string, unknown>>): Form {
   return {
     byteLevel: decoders.has("ByteLevel") || typesIn(json["pre_tokenizer"]).has("ByteLevel"),
     byteFallback: decoders.has("ByteFallback"),
-    source: { unicode: normalizers.has("Precompiled") ? "NFKC" : unicode, metaspace },
+    source: {
+      unicode: normalizers.has("Precompiled") ? "NFKC" : unicode,
+      metaspace,
+      alwaysPrepends: normalizers.has("Prepend"),
+    },
   };
 }
 
@@ -195,16 +189,18 @@ function typesIn(value: unknown, found: Set<string> = new Set()): Set<string> {
 
 const encoder = new TextEncoder();
 
-function tokenToBytes(token: string, added: boolean, form: Form): TokenBytes {
-  if (added) return { bytes: encoder.encode(token), added, optionalSpace: false };
-  if (form.byteLevel) {
-    return { bytes: Uint8Array.from(token, byteOfChar), added, optionalSpace: true };
+function tokenToBytes(token: string, added: { rstrip: boolean } | undefined, form: Form): TokenBytes {
+  if (added) {
+    return { bytes: encoder.encode(token), added: true, rstrip: added.rstrip, optionalSpace: false };
   }
+  const plain = { added: false, rstrip: false };
+  if (form.byteLevel) return { ...plain, bytes: Uint8Array.from(token, byteOfChar), optionalSpace: true };
   const fallback = form.byteFallback ? /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1] : undefined;
-  if (fallback !== undefined)
-    return { bytes: Uint8Array.of(Number.parseInt(fallback, 16)), added, optionalSpace: false };
+  if (fallback !== undefined) {
+    return { ...plain, bytes: Uint8Array.of(Number.parseInt(fallback, 16)), optionalSpace: false };
+  }
   const text = form.source.metaspace ? token.replaceAll("\u2581", " ") : token;
-  return { bytes: encoder.encode(text), added, optionalSpace: form.source.metaspace };
+  return { ...plain, bytes: encoder.encode(text), optionalSpace: form.source.metaspace };
 }
 
 /** GPT-2's table of printable stand-ins: 188 bytes stand for themselves, the other 68 are U+0100 and up, in order. */

@@ -17,7 +17,7 @@ export async function readDelimited(
   const parsed = Papa.parse<string[]>(text, {
     header: false,
     skipEmptyLines: false,
-    ...(delimiter === undefined ? {} : { delimiter }),
+    delimiter: delimiter ?? guessDelimiter(text),
   });
   const quotes = new Map<number, string>();
   for (const error of parsed.errors) {
@@ -40,6 +40,14 @@ export async function readDelimited(
     } else addCells(start, columns, cells, sink);
   });
   return parsed.meta.delimiter;
+}
+
+/** The sign that the header line holds most of, outside quotes; the comma when it holds none. */
+function guessDelimiter(text: string): string {
+  const header = /^(?:"(?:[^"]|"")*"|[^"\r\n])*/.exec(text.trimStart())?.[0] ?? "";
+  const bare = header.replace(/"(?:[^"]|"")*"/g, "");
+  const count = (sign: string) => bare.split(sign).length;
+  return [",", ";", "\t", "|"].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
 }
 
 function readHeader(asset: Asset, cells: readonly string[]): string[] {

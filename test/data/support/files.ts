@@ -39,3 +39,13 @@ export function goldenFolder(name: string): Folder {
 export function goldenText(path: string): string {
   return readFileSync(new URL(`../../golden/trl/${path}`, import.meta.url), "utf8");
 }
+
+/** A fixture: its first line says what made it, the others are its rows. */
+export function fixture<T>(name: string): T[] {
+  const text = readFileSync(new URL(`../fixtures/${name}.jsonl`, import.meta.url), "utf8");
+  return text
+    .trimEnd()
+    .split("\n")
+    .slice(1)
+    .map((line) => JSON.parse(line) as T);
+}
