@@ -87,7 +87,7 @@ function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<Array
 }
 
 /**
- * Little-endian elements as float32. Exact for F32, F16 and BF16; F64 is rounded.
+ * Little-endian elements as float32. Exact for F32, F16 and BF16; F64 is rounded. F32 is a view where it lies aligned.
  * Throws `file-invalid` for a type that is not floating point or a byte count that is no whole number of elements.
  */
 export function decodeFloats(

@@ -14,6 +14,8 @@ export interface ModelCard {
   readonly datasets: readonly string[];
   /** Of the base model, when known. */
   readonly license: string | null;
+  /** Where the engine ran. */
+  readonly place: "the browser" | "Node";
   /** What the GPU calls itself. */
   readonly device: string;
   readonly steps: number;
@@ -55,7 +57,7 @@ export function formatModelCard(card: ModelCard): string {
     "With this folder as the working directory:",
     `\`\`\`python\n${quickStart(card)}\n\`\`\``,
     "## Training procedure",
-    `Trained in the browser on ${oneLine(card.device)}, ${card.steps} steps. All settings are in \`training_config.yaml\`, all logged numbers in \`trainer_state.json\`.`,
+    `Trained in ${card.place} on ${oneLine(card.device)}, ${card.steps} steps. All settings are in \`training_config.yaml\`, all logged numbers in \`trainer_state.json\`.`,
     "### Hyper-parameters",
     table(["setting", "value"], card.settings),
     ...(Object.keys(card.metrics).length > 0

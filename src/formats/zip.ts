@@ -12,13 +12,13 @@ const MAX_ZIP_BYTES = 0xffff_ffff;
 /**
  * The files as one zip in store mode (weights do not compress), in the order given, as a stream that reads only as fast
  * as it is read. Every file lies in `folder` and has the same date, so the same files give the same bytes.
- * Throws `config-invalid` when the files are too large for a zip.
+ * Throws `file-invalid` when the files are too large for a zip.
  */
 export function zipStream(folder: string, files: readonly Asset[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   const total = files.reduce((sum, { size, name }) => sum + size + 2 * name.length + 200, 0);
   if (total > MAX_ZIP_BYTES) {
     throw new AppError(
-      "config-invalid",
+      "file-invalid",
       `These files have ${total} bytes; a zip holds at most ${MAX_ZIP_BYTES}. Save them one by one instead.`,
       { details: { total, limit: MAX_ZIP_BYTES } },
     );

@@ -15,23 +15,28 @@ export interface Asset {
 export interface Folder {
   /** What the person called it: a path, an id, the name of a dropped folder. */
   readonly name: string;
+  /** Sorted names; a web server, which cannot list, gives those that were found so far. */
   list(): Promise<readonly string[]>;
-  /** Undefined when the folder has no such file. */
+  /** A plain file name. Undefined when the folder has no such file. */
   open(file: string): Promise<Asset | undefined>;
 }
 
 /** Named byte records that are written aside and swapped in as a whole; see storage/checkpoints.ts for the content. */
 export interface CheckpointStore {
-  /** Writes all records under `run`/`step`, then makes them visible at once. Throws `storage-full`. */
+  /**
+   * Writes all records under `run`/`step`, then makes them visible at once in place of what was there. When anything
+   * fails, the records included, what was there stays. Throws `storage-full`.
+   */
   save(run: string, step: number, records: AsyncIterable<CheckpointRecord>): Promise<void>;
   /** Steps of the complete checkpoints of a run, ascending. Half-written ones are never listed. */
   steps(run: string): Promise<readonly number[]>;
-  /** Undefined when the checkpoint has no record of that name. */
+  /** Undefined when the checkpoint has no record of that name. Throws `checkpoint-invalid` when its hash is another. */
   load(run: string, step: number, record: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   remove(run: string, step: number): Promise<void>;
 }
 
 export interface CheckpointRecord {
+  /** A plain file name: letters, digits, dot, dash, underscore; no dot in front. */
   readonly name: string;
   /** At most 64 MB; larger tensors come as several records. */
   readonly bytes: Uint8Array<ArrayBuffer>;

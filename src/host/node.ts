@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { AppError, invariant } from "../lib/errors.ts";
 import {
@@ -15,6 +16,8 @@ export interface NodeHostOptions {
   readonly publicDir: string;
   /** The folder that gets a run's checkpoint-STEP folders. */
   readonly runDir: (run: string) => string;
+  /** Where Python's tools keep what they downloaded; by default where HF_HUB_CACHE and HF_HOME say, or in the home folder. */
+  readonly hubCache?: string;
   /** Standard error by default, so that standard output stays free for results. */
   readonly log?: Host["log"];
 }
@@ -23,10 +26,12 @@ export interface NodeHostOptions {
 export function createNodeHost(options: NodeHostOptions): Host {
   const models = join(options.publicDir, "models");
   const datasets = join(options.publicDir, "datasets");
+  const cache = options.hubCache ?? defaultCache();
   return {
-    openModel: (name) => openFolder("model", name, [name, ...known(models, name)]),
+    openModel: async (name) =>
+      openFolder("model", name, [name, ...known(models, name), ...(await cached(cache, name))]),
     openDataset: (name) => openFile("dataset", name, [name, ...known(datasets, name, ".jsonl")]),
-    openAdapter: (name) => openFolder("adapter", name, [name]),
+    openAdapter: async (name) => openFolder("adapter", name, [name, ...(await cached(cache, name))]),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
     log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),
@@ -36,6 +41,22 @@ export function createNodeHost(options: NodeHostOptions): Host {
 /** The place that a plain name has in the app; a path has none. */
 function known(folder: string, name: string, extension = ""): string[] {
   return /^[\w-][\w.-]*$/.test(name) ? [join(folder, name + extension)] : [];
+}
+
+function defaultCache(): string {
+  const { HF_HUB_CACHE: hub, HF_HOME: home } = process.env;
+  return hub ?? join(home ?? join(homedir(), ".cache/huggingface"), "hub");
+}
+
+/** Where an `owner/name` or `owner/name@revision` lies in the cache of huggingface_hub, if it has that form. */
+async function cached(cache: string, name: string): Promise<string[]> {
+  const [, owner, repository, revision = "main"] =
+    /^([\w.-]+)\/([\w.-]+)(?:@([\w-][\w.-]*))?$/.exec(name) ?? [];
+  if (owner === undefined || repository === undefined || owner.startsWith(".")) return [];
+  const folder = join(cache, `models--${owner}--${repository}`);
+  const reference = join(folder, "refs", revision);
+  const commit = (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : revision;
+  return [join(folder, "snapshots", commit)];
 }
 
 async function openFolder(what: string, name: string, places: readonly string[]): Promise<Folder> {
@@ -122,16 +143,21 @@ const MANIFEST = "records.json";
  */
 function nodeCheckpoints(runDir: (run: string) => string): CheckpointStore {
   const final = (run: string, step: number) => join(runDir(run), `checkpoint-${step}`);
+  const aside = (run: string, step: number) => join(runDir(run), `.checkpoint-${step}.old`);
+  /** A swap that was cut short leaves the old checkpoint standing aside; the next save ends it, readers only look. */
+  const place = async (run: string, step: number) =>
+    (await kindOf(final(run, step))) === undefined && (await kindOf(aside(run, step))) !== undefined
+      ? aside(run, step)
+      : final(run, step);
   return {
     save: async (run, step, records) => {
       await mkdir(runDir(run), { recursive: true });
-      await recover(runDir(run));
+      await cleanUp(runDir(run));
       const temporary = join(runDir(run), `.checkpoint-${step}.new`);
       try {
-        await rm(temporary, { recursive: true, force: true });
         await mkdir(temporary);
         await writeRecords(temporary, records);
-        await swap(temporary, final(run, step), join(runDir(run), `.checkpoint-${step}.old`));
+        await swap(temporary, final(run, step), aside(run, step));
       } catch (cause) {
         await rm(temporary, { recursive: true, force: true });
         throw diskFull(cause, final(run, step));
@@ -139,17 +165,16 @@ function nodeCheckpoints(runDir: (run: string) => string): CheckpointStore {
     },
     steps: async (run) => {
       if ((await kindOf(runDir(run))) !== "folder") return [];
-      await recover(runDir(run));
-      const steps: number[] = [];
+      const steps = new Set<number>();
       for (const name of await readdir(runDir(run))) {
-        const step = /^checkpoint-(\d+)$/.exec(name)?.[1];
-        if (step !== undefined && (await kindOf(join(runDir(run), name, MANIFEST))) === "file")
-          steps.push(Number(step));
+        const [, step, old] = /^(?:checkpoint-(\d+)|\.checkpoint-(\d+)\.old)$/.exec(name) ?? [];
+        const complete = (await kindOf(join(runDir(run), name, MANIFEST))) === "file";
+        if (complete) steps.add(Number(step ?? old));
       }
-      return steps.sort((a, b) => a - b);
+      return [...steps].sort((a, b) => a - b);
     },
     load: async (run, step, record) => {
-      const folder = final(run, step);
+      const folder = await place(run, step);
       const stored = (await readManifest(folder)).find(({ name }) => name === record);
       if (stored === undefined) return undefined;
       const file = join(folder, record);
@@ -158,8 +183,10 @@ function nodeCheckpoints(runDir: (run: string) => string): CheckpointStore {
     },
     remove: async (run, step) => {
       // The manifest goes first: a removal cut short leaves something that is never listed.
-      await rm(join(final(run, step), MANIFEST), { force: true });
-      await rm(final(run, step), { recursive: true, force: true });
+      for (const folder of [aside(run, step), final(run, step)]) {
+        await rm(join(folder, MANIFEST), { force: true });
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
 }
@@ -208,14 +235,16 @@ async function swap(temporary: string, final: string, old: string): Promise<void
   await rm(old, { recursive: true, force: true });
 }
 
-/** Ends a swap that was cut short: the checkpoint that stood aside comes back, or goes if its successor is in place. */
-async function recover(folder: string): Promise<void> {
+/**
+ * Ends what a killed process began: half-written folders go; a checkpoint that stands aside comes back, or goes if its
+ * successor is in place. Only the process that writes the run may do this.
+ */
+async function cleanUp(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    const final = /^\.(checkpoint-\d+)\.old$/.exec(name)?.[1];
-    if (final === undefined) continue;
-    const aside = join(folder, name);
-    if ((await kindOf(join(folder, final))) === undefined) await rename(aside, join(folder, final));
-    else await rm(aside, { recursive: true, force: true });
+    const [, final = "", state] = /^\.(checkpoint-\d+)\.(new|old)$/.exec(name) ?? [];
+    const returns = state === "old" && (await kindOf(join(folder, final))) === undefined;
+    if (returns) await rename(join(folder, name), join(folder, final));
+    else if (state) await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

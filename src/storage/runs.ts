@@ -43,13 +43,13 @@ export async function updateRun(
   });
 }
 
-/** Deletes a run and all that belongs to it, at once. Throws `config-invalid` for a pinned one: unpin it first. */
-export async function deleteRun(db: Database, id: string): Promise<void> {
+/** Deletes a run and all that belongs to it, at once. A pinned one stays: nothing is deleted and the answer is false. */
+export async function deleteRun(db: Database, id: string): Promise<boolean> {
   const tx = db.transaction(STORES, "readwrite");
   const run = await tx.objectStore("runs").get(id);
   if (run?.pinned) {
     await tx.done;
-    throw new AppError("config-invalid", `${run.name} is pinned. Unpin it before you delete it.`);
+    return false;
   }
   await atomically(tx, [
     () => tx.objectStore("runs").delete(id),
@@ -58,6 +58,7 @@ export async function deleteRun(db: Database, id: string): Promise<void> {
       (name) => () => tx.objectStore(name).delete(prefix(id)),
     ),
   ]);
+  return true;
 }
 
 /** Appends rows to a journal of a run and gives the index after the last. Throws `storage-full`; then none was added. */

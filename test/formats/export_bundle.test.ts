@@ -39,6 +39,7 @@ async function input(change: Partial<ExportInput> = {}): Promise<ExportInput> {
       algorithmLabel: "GRPO",
       datasets: ["arithmetic"],
       license: "apache-2.0",
+      place: "the browser",
       device: "NVIDIA GeForce RTX 4090",
       steps: 120,
       settings: {

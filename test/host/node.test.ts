@@ -10,7 +10,8 @@ let host: Host;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "host-"));
-  host = createNodeHost({ publicDir: join(dir, "public"), runDir: (run) => join(dir, run) });
+  const hubCache = join(dir, "hub");
+  host = createNodeHost({ publicDir: join(dir, "public"), runDir: (run) => join(dir, run), hubCache });
 });
 afterEach(() => rm(dir, { recursive: true }));
 
@@ -74,6 +75,19 @@ describe("names", () => {
     expect((await host.openDataset(join(dir, "public/datasets/ahoy.jsonl"))).size).toBe(3);
   });
 
+  it("of the hub resolve to what was downloaded before", async () => {
+    const repository = join(dir, "hub/models--Qwen--Qwen3-0.6B");
+    for (const commit of ["abc", "def"]) {
+      await mkdir(join(repository, "snapshots", commit), { recursive: true });
+      await writeFile(join(repository, "snapshots", commit, commit), "");
+    }
+    await mkdir(join(repository, "refs"));
+    await writeFile(join(repository, "refs/main"), "abc");
+    expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toEqual(["abc"]);
+    expect(await (await host.openAdapter("Qwen/Qwen3-0.6B@def")).list()).toEqual(["def"]);
+    await expect(host.openModel("Qwen/Qwen3-4B")).rejects.toThrow(join(dir, "hub/models--Qwen--Qwen3-4B"));
+  });
+
   it("that are not there say where they were looked for", async () => {
     const places = [join(process.cwd(), "huge"), join(dir, "public/models/huge")];
     await expect(host.openModel("huge")).rejects.toMatchObject({
@@ -125,9 +139,11 @@ describe("checkpoints", () => {
     await mkdir(join(dir, "run/.checkpoint-6.new"));
     await writeFile(join(dir, "run/.checkpoint-6.new/a"), "half");
     await mkdir(join(dir, "run/checkpoint-7"));
+    await mkdir(join(dir, "run/.checkpoint-4.new"));
     expect(await host.checkpoints.steps("run")).toEqual([5]);
     await host.checkpoints.save("run", 6, records({ a: bytes(6) }));
     expect(await host.checkpoints.steps("run")).toEqual([5, 6]);
+    expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-5", "checkpoint-6", "checkpoint-7"]);
     expect(await host.checkpoints.load("run", 6, "a")).toEqual(bytes(6));
     await expect(host.checkpoints.load("run", 7, "a")).rejects.toMatchObject({ code: "checkpoint-invalid" });
   });
@@ -137,9 +153,31 @@ describe("checkpoints", () => {
     await rename(join(dir, "run/checkpoint-5"), join(dir, "run/.checkpoint-5.old"));
     expect(await host.checkpoints.steps("run")).toEqual([5]);
     expect(await host.checkpoints.load("run", 5, "a")).toEqual(bytes(1));
+    await host.checkpoints.save("run", 6, records({ a: bytes(2) }));
+    expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-5", "checkpoint-6"]);
     await mkdir(join(dir, "run/.checkpoint-5.old"));
+    expect(await host.checkpoints.steps("run")).toEqual([5, 6]);
+    await host.checkpoints.remove("run", 5);
+    expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-6"]);
+  });
+
+  it("are whole for a reader while another is being written", async () => {
+    await host.checkpoints.save("run", 5, records({ a: bytes(1) }));
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    async function* slow(): AsyncGenerator<CheckpointRecord> {
+      yield { name: "a", bytes: bytes(2) };
+      await held;
+    }
+    const saving = host.checkpoints.save("run", 5, slow());
+    await expect.poll(() => readdir(join(dir, "run"))).toEqual([".checkpoint-5.new", "checkpoint-5"]);
     expect(await host.checkpoints.steps("run")).toEqual([5]);
-    expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-5"]);
+    expect(await host.checkpoints.load("run", 5, "a")).toEqual(bytes(1));
+    release();
+    await saving;
+    expect(await host.checkpoints.load("run", 5, "a")).toEqual(bytes(2));
   });
 
   it("are refused when a record was changed, cut or lost", async () => {
