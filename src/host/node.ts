@@ -168,8 +168,9 @@ function nodeCheckpoints(runDir: (run: string) => string): CheckpointStore {
       const steps = new Set<number>();
       for (const name of await readdir(runDir(run))) {
         const [, step, old] = /^(?:checkpoint-(\d+)|\.checkpoint-(\d+)\.old)$/.exec(name) ?? [];
-        const complete = (await kindOf(join(runDir(run), name, MANIFEST))) === "file";
-        if (complete) steps.add(Number(step ?? old));
+        const number = step ?? old;
+        if (number === undefined) continue;
+        if ((await kindOf(join(runDir(run), name, MANIFEST))) === "file") steps.add(Number(number));
       }
       return [...steps].sort((a, b) => a - b);
     },

@@ -156,9 +156,11 @@ describe("checkpoints", () => {
     await host.checkpoints.save("run", 6, records({ a: bytes(2) }));
     expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-5", "checkpoint-6"]);
     await mkdir(join(dir, "run/.checkpoint-5.old"));
+    await mkdir(join(dir, "run/backup"));
+    await writeFile(join(dir, "run/backup/records.json"), "{}");
     expect(await host.checkpoints.steps("run")).toEqual([5, 6]);
     await host.checkpoints.remove("run", 5);
-    expect(await readdir(join(dir, "run"))).toEqual(["checkpoint-6"]);
+    expect(await readdir(join(dir, "run"))).toEqual(["backup", "checkpoint-6"]);
   });
 
   it("are whole for a reader while another is being written", async () => {
