@@ -5,8 +5,9 @@
 //           drop(x)[n, k] = 0 if unit(hash(seed, step, keys[n], tag + (uS + j) / rank, k)) < rate, else x[n, k] * keep
 // Source    Hu et al., arXiv:2106.09685, section 4.1, differentiated
 // Shapes    x: (N, ldx), from column `column`; dy: (N, ldy); u, du: (N, ru); keys: (N) u32; da: (ru, K); db: (rows of B, rank)
-// Dispatch  one invocation for 4 columns of the rank and 4 columns of x or dy, flat: first all of da, then all of db; sums over n
-//           in order. No workgroup memory: for adapters that run on the CPU. `keys` is bound for writing because without dropout nothing stands in for it.
+// Dispatch  one invocation for 8 columns of the rank and 4 columns of x or dy, flat: first all of da, then all of db; sums
+//           over n in order. No workgroup memory: for adapters that run on the CPU. `keys` is bound for writing because
+//           without dropout nothing stands in for it.
 // Oracle    test/reference/lora.ts, loraBackwardAb()
 
 struct Params {
@@ -63,65 +64,86 @@ fn main(
 ) {
   let index = (group.y * groups.x + group.x) * 16u + lane;
   let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
-  let j = (index % tilesOf(p.rank)) * 4u;
-  let rank4 = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.rank - 1u));
-  var wide = index / tilesOf(p.rank);
+  let rankTiles = (p.rank + 7u) / 8u;
+  let j = (index % rankTiles) * 8u;
+  var wide = index / rankTiles;
+  let isA = wide < tilesOf(p.K) * p.segments;
+  var which = 0u;
+  if (isA) {
+    which = wide / tilesOf(p.K);
+    wide = wide % tilesOf(p.K);
+  } else {
+    wide -= tilesOf(p.K) * p.segments;
+    while (which < p.segments && wide >= tilesOf(segment(which).y - segment(which).x)) {
+      wide -= tilesOf(segment(which).y - segment(which).x);
+      which += 1u;
+    }
+  }
+  if (which >= p.segments) { return; }
+  let s = segment(which);
+  let width = select(s.y - s.x, p.K, isA);
+  let w = wide * 4u;
+
+  // Columns past the end repeat the last one and are not stored.
+  let offsets = vec4u(0u, 1u, 2u, 3u);
+  let r0 = s.z + min(j + offsets, vec4u(p.rank - 1u));
+  let r1 = s.z + min(j + 4u + offsets, vec4u(p.rank - 1u));
+  let column = min(w + offsets, vec4u(width - 1u));
   var sum0 = vec4f(0.0);
   var sum1 = vec4f(0.0);
   var sum2 = vec4f(0.0);
   var sum3 = vec4f(0.0);
-
-  let tilesA = tilesOf(p.K);
-  if (wide < tilesA * p.segments) {
-    let s = segment(wide / tilesA);
-    let k = (wide % tilesA) * 4u;
-    let k4 = min(vec4u(k, k + 1u, k + 2u, k + 3u), vec4u(p.K - 1u));
-    let at = s.z + rank4;
+  var sum4 = vec4f(0.0);
+  var sum5 = vec4f(0.0);
+  var sum6 = vec4f(0.0);
+  var sum7 = vec4f(0.0);
+  if (isA) {
     for (var n = 0u; n < rows; n++) {
+      let at = n * p.ru;
+      let a0 = vec4f(du[at + r0.x], du[at + r0.y], du[at + r0.z], du[at + r0.w]);
+      let a1 = vec4f(du[at + r1.x], du[at + r1.y], du[at + r1.z], du[at + r1.w]);
       let base = n * p.ldx + p.column;
-      var value = vec4f(x[base + k4.x], x[base + k4.y], x[base + k4.z], x[base + k4.w]);
-      if (DROPOUT == 1u) { value *= drop4(stream(n, s.z / p.rank), k4); }
-      let d = n * p.ru + at;
-      sum0 += du[d.x] * value;
-      sum1 += du[d.y] * value;
-      sum2 += du[d.z] * value;
-      sum3 += du[d.w] * value;
-    }
-    let sums = array<vec4f, 4>(sum0, sum1, sum2, sum3);
-    for (var i = 0u; i < 4u && j + i < p.rank; i++) {
-      for (var t = 0u; t < 4u && k + t < p.K; t++) {
-        da[(s.z + j + i) * p.K + k + t] += sums[i][t];
+      var value = vec4f(x[base + column.x], x[base + column.y], x[base + column.z], x[base + column.w]);
+      if (DROPOUT == 1u) {
+        let h = stream(n, s.z / p.rank);
+        value *= drop4(h, column);
       }
+      sum0 += a0.x * value;
+      sum1 += a0.y * value;
+      sum2 += a0.z * value;
+      sum3 += a0.w * value;
+      sum4 += a1.x * value;
+      sum5 += a1.y * value;
+      sum6 += a1.z * value;
+      sum7 += a1.w * value;
     }
-    return;
+  } else {
+    for (var n = 0u; n < rows; n++) {
+      let at = n * p.ru;
+      let a0 = vec4f(u[at + r0.x], u[at + r0.y], u[at + r0.z], u[at + r0.w]);
+      let a1 = vec4f(u[at + r1.x], u[at + r1.y], u[at + r1.z], u[at + r1.w]);
+      let base = n * p.ldy + s.x;
+      let value = vec4f(dy[base + column.x], dy[base + column.y], dy[base + column.z], dy[base + column.w]);
+      sum0 += a0.x * value;
+      sum1 += a0.y * value;
+      sum2 += a0.z * value;
+      sum3 += a0.w * value;
+      sum4 += a1.x * value;
+      sum5 += a1.y * value;
+      sum6 += a1.z * value;
+      sum7 += a1.w * value;
+    }
   }
-
-  wide -= tilesA * p.segments;
-  var which = 0u;
-  var s = segment(0u);
-  while (which < p.segments && wide >= tilesOf(s.y - s.x)) {
-    wide -= tilesOf(s.y - s.x);
-    which += 1u;
-    s = segment(which);
-  }
-  if (which >= p.segments) { return; }
-  let c = wide * 4u;
-  let length = s.y - s.x;
-  let c4 = s.x + min(vec4u(c, c + 1u, c + 2u, c + 3u), vec4u(length - 1u));
-  let at = s.z + rank4;
-  for (var n = 0u; n < rows; n++) {
-    let d = n * p.ru + at;
-    let value = vec4f(u[d.x], u[d.y], u[d.z], u[d.w]);
-    let base = n * p.ldy;
-    sum0 += dy[base + c4.x] * value;
-    sum1 += dy[base + c4.y] * value;
-    sum2 += dy[base + c4.z] * value;
-    sum3 += dy[base + c4.w] * value;
-  }
-  let sums = array<vec4f, 4>(sum0, sum1, sum2, sum3);
-  for (var i = 0u; i < 4u && c + i < length; i++) {
-    for (var t = 0u; t < 4u && j + t < p.rank; t++) {
-      db[(s.w + c + i) * p.rank + j + t] += p.scale * sums[i][t];
+  // Indexed only here: in the loops the sums stay in registers.
+  let sums = array<vec4f, 8>(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
+  for (var i = 0u; i < 8u && j + i < p.rank; i++) {
+    for (var t = 0u; t < 4u && w + t < width; t++) {
+      let sum = sums[i][t];
+      if (isA) {
+        da[(s.z + j + i) * p.K + w + t] += sum;
+      } else {
+        db[(s.w + w + t) * p.rank + j + i] += p.scale * sum;
+      }
     }
   }
 }

@@ -77,7 +77,7 @@ export function loraBackwardAb(
   // Columns of x and of each segment, in tiles; each tile once for every tile of the rank.
   const widths = [...segments.map(() => K), ...segments.map(({ begin, end }) => end - begin)];
   const wideTiles = widths.reduce((sum, width) => sum + Math.ceil(width / (tiled ? 32 : 4)), 0);
-  const groups = tiled ? wideTiles * Math.ceil(rank / 16) : Math.ceil((wideTiles * Math.ceil(rank / 4)) / 16);
+  const groups = tiled ? wideTiles * Math.ceil(rank / 16) : Math.ceil((wideTiles * Math.ceil(rank / 8)) / 16);
   const work = 2 * rank * widths.reduce((sum, width) => sum + width, 0);
   recorder.run(
     tiled ? loraBackwardAbTiledKernel : loraBackwardAbKernel,
