@@ -9,6 +9,7 @@ import { ppoFields } from "./fields/ppo.ts";
 import { rolloutFields } from "./fields/rollout.ts";
 import { sftFields } from "./fields/sft.ts";
 import { evaluationFields, trainingFields } from "./fields/training.ts";
+import type { RewardInput } from "./rewards.ts";
 
 const common = { ...methodFields, ...dataFields, ...trainingFields, ...loraFields, ...evaluationFields };
 
@@ -31,13 +32,16 @@ export type PpoConfig = Named<Resolved<PpoFields>, "ppo">;
 /** A complete, checked configuration. `algorithm` tells which settings it has. */
 export type RunConfig = SftConfig | DpoConfig | GroupConfig | PpoConfig;
 
-type Everything = Omit<Values<SftFields>, "loss_type"> &
-  Omit<Values<DpoFields>, "loss_type"> &
-  Omit<Values<GroupFields>, "loss_type"> &
-  Omit<Values<PpoFields>, "loss_type">;
+type Loose = "loss_type" | "algorithm" | "rewards";
+type Everything = Omit<Values<SftFields>, Loose> &
+  Omit<Values<DpoFields>, Loose> &
+  Omit<Values<GroupFields>, Loose> &
+  Omit<Values<PpoFields>, Loose>;
 /** Some settings by their keys, as a program passes them: everything else comes from files, recipes and defaults. */
-export type Settings = { readonly [K in keyof Everything]?: Everything[K] } & {
-  readonly loss_type?: string | readonly string[];
+export type Settings = { readonly [K in keyof Everything]?: Everything[K] | undefined } & {
+  readonly algorithm?: Algorithm | (string & NonNullable<unknown>) | undefined;
+  readonly loss_type?: string | readonly string[] | undefined;
+  readonly rewards?: readonly RewardInput[] | string | undefined;
 };
 
 const tables: Readonly<Record<"sft" | "dpo" | "group" | "ppo", Fields>> = {

@@ -38,6 +38,7 @@ const WORDS: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: "A tab is used to indent, which YAML forbids. Use spaces.",
   MULTILINE_IMPLICIT_KEY: "A key goes over several lines; a colon or a quote is probably missing.",
   MISSING_CHAR: "Something is not closed: a quote, a bracket or a colon is missing.",
+  MULTIPLE_DOCS: "The file holds several documents, set apart by ---. Keep one of them.",
   BLOCK_AS_IMPLICIT_KEY: "Two values follow each other on one line, or the indentation does not fit.",
 };
 
@@ -158,7 +159,8 @@ function parseText(source: string, options: ParseOptions): TextReview {
     lineCounter: lines,
     version: "1.2",
     uniqueKeys: true,
-    logLevel: "silent",
+    merge: true,
+    logLevel: "error",
   });
   if (countAliases(doc) > MOST_ALIASES) {
     return failed(
@@ -184,6 +186,22 @@ function parseText(source: string, options: ParseOptions): TextReview {
     problems: [...problems, ...review.problems],
     looksLike: looksLike(value),
   };
+}
+
+/** A list or mapping in brackets, a number, a flag or null as in YAML; anything else is a text as it stands. */
+function readAssigned(text: string): unknown {
+  if (!/^\s*([[{].*[\]}]|true|false|null|[-+]?[\d.][\d.eE+-]*)\s*$/s.test(text)) return text;
+  const doc = parseDocument(text, { logLevel: "silent" });
+  return doc.errors.length > 0 || countAliases(doc) > 0 ? text : (doc.toJS() as unknown);
+}
+
+/** Reads `key=value` pairs, as the command line takes them. */
+export function parseAssignments(pairs: readonly string[], options: ParseOptions = {}): ImportReview {
+  const entries = pairs.map((pair): [string, unknown] => {
+    const at = pair.indexOf("=");
+    return at < 0 ? [pair, true] : [pair.slice(0, at).trim(), readAssigned(pair.slice(at + 1))];
+  });
+  return readSettings(Object.fromEntries(entries), options);
 }
 
 function unknownTag(warning: YAMLWarning): NotUsedEntry[] {

@@ -12,6 +12,12 @@ export interface RewardSpec {
   readonly language?: "javascript" | "python" | undefined;
 }
 
+/** A reward as a program may write it: only the type is needed, and a name or a function alone will do. */
+export type RewardInput =
+  | string
+  | ((...values: never[]) => unknown)
+  | (Partial<RewardSpec> & { readonly type: string });
+
 export const isFunction = (value: unknown): value is (...values: never[]) => unknown =>
   typeof value === "function";
 

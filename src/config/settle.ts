@@ -117,8 +117,9 @@ function accept(sink: Sink, entry: Found): Accepted | undefined {
     return undefined;
   }
   if (!reading.ok) {
-    const inner = reading.inner === undefined ? path : `${path}.${reading.inner}`;
-    sink.problems.push({ path: inner, line, message: reading.message, suggestion: reading.suggestion });
+    const inside = reading.inner === undefined ? path : `${path}.${reading.inner}`;
+    const at = { path: inside, line: sink.lineOf(inside.split(".")) ?? line };
+    sink.problems.push({ ...at, message: reading.message, suggestion: reading.suggestion });
     return undefined;
   }
   return { value: reading.value, why: [entry.why, reading.why].filter(Boolean).join(" ") };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config/parse_config.ts";
+import { parseAssignments, parseConfig } from "../../src/config/parse_config.ts";
 import { resolve } from "../../src/config/resolve.ts";
 import sftYaml from "./fixtures/summary_sft.txt?raw";
 
@@ -152,6 +152,7 @@ describe("what is refused, with its line", () => {
   it("a reward without a sensible weight, at its own path", () => {
     expect(problem("algorithm: grpo\nrewards:\n  - type: accuracy\n    weight: much")).toMatchObject({
       path: "rewards.0.weight",
+      line: 4,
     });
   });
   it("a function named rather than given", () => {
@@ -176,6 +177,9 @@ describe("what is refused, with its line", () => {
   });
   it("a file of more than 1 MiB", () => {
     expect(problem(`# ${"x".repeat(1024 * 1024)}`)?.message).toContain("larger than 1 MiB");
+  });
+  it("several documents in one file", () => {
+    expect(problem("seed: 1\n---\nseed: 2")?.message).toContain("several documents");
   });
   it("an alias bomb", () => {
     const layers = Array.from(
@@ -317,6 +321,33 @@ logging:
       lora_rank: 4,
     });
   });
+});
+
+describe("assignments of a command line", () => {
+  it("are read as in a file", () => {
+    const pairs = [
+      "learning_rate=1e-4",
+      "train.epochs=2",
+      "packing=true",
+      "target_modules=[q_proj, v_proj]",
+      "run_name=a: b",
+    ];
+    expect(parseAssignments(pairs).values).toEqual({
+      learning_rate: 1e-4,
+      num_epochs: 2,
+      packing: true,
+      target_modules: ["q_proj", "v_proj"],
+      run_name: "a: b",
+    });
+  });
+  it("are refused as in a file", () => {
+    expect(parseAssignments(["learning_rat=1"]).problems).toMatchObject([{ suggestion: "learning_rate" }]);
+  });
+});
+
+it("anchors and merge keys are understood", () => {
+  const review = parseConfig("model: &m\n  lora_r: 4\ntrain:\n  <<: *m\n  seed: 2\n");
+  expect(review).toMatchObject({ problems: [], values: { lora_rank: 4, seed: 2 } });
 });
 
 describe("files of other tools", () => {
