@@ -3,14 +3,9 @@ import { AppError } from "../lib/errors.ts";
 import { compileTemplate } from "./jinja.ts";
 import type { Message, Span } from "./message.ts";
 import { strftime } from "./strftime.ts";
-import {
-  CHATML,
-  findTemplate,
-  hasGenerationTags,
-  markGeneration,
-  withTrainingMarks,
-} from "./template_source.ts";
+import { CHATML, findTemplate, hasGenerationTags, markGeneration } from "./template_source.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { withTrainingMarks } from "./training_marks.ts";
 
 export interface RenderOptions {
   /** Whether the text ends with the opening of an answer, for prompts. */

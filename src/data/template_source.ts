@@ -55,21 +55,3 @@ export function markGeneration(source: string, start: string, end: string): stri
     return `{%${left} if true %}${closing ? end : start}{% endif ${right}%}`;
   });
 }
-
-/**
- * Qwen3's own template drops the thinking block of earlier answers, so no answer but the last is learned as it would
- * be written. As trl 1.13 (`qwen3_training.jinja`), every answer keeps its block and is marked. Templates that are
- * not Qwen3's come back as they are.
- */
-export function withTrainingMarks(source: string): string {
-  const answer =
-    /\{%- if loop\.index0 > ns\.last_query_index %\}[\s\S]*?\{%- else %\}\s*\{\{- '<\|im_start\|>' \+ message\.role \+ '\\n' \+ content \}\}\s*\{%- endif %\}\s*\{%- else %\}\s*\{\{- '<\|im_start\|>' \+ message\.role \+ '\\n' \+ content \}\}\s*\{%- endif %\}/;
-  const close = /(\{\{- '<\|im_end\|>\\n' \}\})(\s*\{%- elif message\.role == "tool" %\})/;
-  if (!answer.test(source) || !close.test(source)) return source;
-  const always =
-    "{{- '<|im_start|>' + message.role + '\\n' }}\n        {%- generation %}\n        " +
-    "{{- '<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') }}";
-  return source
-    .replace(answer, () => always)
-    .replace(close, (_, end: string, next: string) => `${end}\n        {%- endgeneration %}${next}`);
-}

@@ -41,6 +41,24 @@ describe("text, tokens and assistant mask are transformers'", () => {
   });
 });
 
+interface Trained {
+  readonly name: string;
+  readonly template: string;
+  readonly chats: { messages: Message[]; text: string; answers: [number, number][] }[];
+}
+
+describe("well-known templates without generation blocks are learned from as trl does", () => {
+  const special = { bos_token: "<bos>", eos_token: "<eos>", pad_token: "<pad>" };
+  it.each(fixture<Trained>("training_templates").map((row) => [row.name, row] as const))("%s", (_, row) => {
+    const template = createChatTemplate(row.template, { name: row.name, specialTokens: special });
+    for (const { messages, text, answers } of row.chats) {
+      const found = template.renderWithAnswers(messages, whole);
+      expect(found.text).toBe(text);
+      expect(found.answers.map(({ start, end }) => [start, end])).toEqual(answers);
+    }
+  });
+});
+
 function answersOf(source: string, messages: readonly Message[]): string[] {
   const { text, answers } = createChatTemplate(source, tokenizer).renderWithAnswers(messages, whole);
   return answers.map(({ start, end }) => text.slice(start, end));
