@@ -131,7 +131,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     needs: "prompt",
     columns: ["prompt"],
     fits: (columns) => columns.includes("prompt"),
-    read: (row, options) => ({ kind: "prompt", prompt: withSystem(needTurns(row, "prompt"), options) }),
+    read: (row, options) => ({ kind: "prompt", prompt: promptAlone(needTurns(row, "prompt"), options) }),
   },
 ];
 
@@ -177,6 +177,12 @@ function alpaca(instruction: string, input: string): string {
 /** A system message first, unless there is one. Plain text stays as it is. */
 function withSystem(turns: Turns, { systemPrompt }: ReadOptions): Turns {
   return typeof turns === "string" ? turns : addSystem(turns, systemPrompt);
+}
+
+/** A prompt of plain text stays plain, unless a system prompt makes it the question of a conversation (AlignTune). */
+function promptAlone(turns: Turns, options: ReadOptions): Turns {
+  const asChat = typeof turns === "string" && options.hasTemplate && options.systemPrompt !== undefined;
+  return withSystem(asChat ? [{ role: "user", content: turns }] : turns, options);
 }
 
 function addSystem(messages: readonly Message[], system: string | undefined): readonly Message[] {

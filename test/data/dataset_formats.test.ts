@@ -138,6 +138,15 @@ describe("system_prompt", () => {
     });
   });
 
+  it("makes a plain prompt the question of a conversation, for the reward methods", async () => {
+    expect(await first({ prompt: "p" }, { ...options, purpose: "prompt" })).toEqual({
+      kind: "prompt",
+      prompt: [system("Be brief."), user("p")],
+    });
+    const bare = { ...options, purpose: "prompt", hasTemplate: false } as const;
+    expect(await first({ prompt: "p" }, bare)).toEqual({ kind: "prompt", prompt: "p" });
+  });
+
   it("is not put into plain text, and that is said", async () => {
     const set = await read([{ prompt: "p", completion: "c" }], options);
     expect(set.examples[0]).toMatchObject({ prompt: "p" });
