@@ -66,7 +66,7 @@ describe("what is learned", () => {
 
 describe("the seam of plain text", () => {
   it("is tokenized as one string; the completion begins after as many tokens as the prompt has alone", () => {
-    // " 2" and " " + "2": the space merges with the digit or not, depending on where the text is cut.
+    // "many" is one token; cut in the middle of it, the prompt alone has another end than the whole.
     const cut: ExampleBody = { kind: "prompt_completion", prompt: "How ma", completion: "ny are left?" };
     const { examples: built, seamMismatches } = buildSftExamples(examples(cut), tools, options);
     const whole = tokenizer.encode("How many are left?<|im_end|>", { addSpecialTokens: true });

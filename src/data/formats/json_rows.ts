@@ -78,6 +78,7 @@ async function firstLineIsObject(asset: Asset): Promise<boolean> {
     try {
       return isRecord(JSON.parse(text));
     } catch {
+      // Not one object a line; the caller reports what is wrong with the file as a whole.
       return false;
     }
   }
