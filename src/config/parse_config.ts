@@ -12,7 +12,7 @@ import {
 } from "yaml";
 import type { ConfigIssue } from "./issues.ts";
 import { type ImportReview, type ReadOptions, readSettings } from "./read_settings.ts";
-import { repairYaml } from "./repair_yaml.ts";
+import { findQuestions, type MoveQuestion, repairYaml } from "./repair_yaml.ts";
 import type { NotUsedEntry } from "./settle.ts";
 
 const MOST_BYTES = 1024 * 1024;
@@ -30,6 +30,8 @@ export interface TextReview extends ImportReview {
   readonly problems: readonly TextProblem[];
   /** Another tool whose file this looks like. */
   readonly looksLike: string | undefined;
+  /** Keys that seem to have slipped out of their parent; `moveChildren` puts them back. */
+  readonly questions: readonly MoveQuestion[];
 }
 
 /** Messages of the YAML reader that need other words. */
@@ -51,6 +53,7 @@ const failed = (message: string): TextReview => ({
   notUsed: [],
   problems: [{ path: "", line: 1, message }],
   looksLike: undefined,
+  questions: [],
 });
 
 const INDENTATION = new Set(["BAD_INDENT", "BLOCK_AS_IMPLICIT_KEY", "MULTILINE_IMPLICIT_KEY"]);
@@ -185,6 +188,7 @@ function parseText(source: string, options: ParseOptions): TextReview {
     notUsed: [...review.notUsed, ...doc.warnings.flatMap(unknownTag)],
     problems: [...problems, ...review.problems],
     looksLike: looksLike(value),
+    questions: findQuestions(source),
   };
 }
 

@@ -46,7 +46,7 @@ function indentItems(lines: readonly string[]): string[] {
     if (isBlank(line)) return line;
     const indent = indentOf(line);
     while ((open.at(-1)?.dash ?? -1) > indent) open.pop();
-    place(open, indent, /^\s*-(\s|$)/.test(line));
+    place(open, indent, line);
     return "  ".repeat(open.filter(({ shifted }) => shifted).length) + line;
   });
 }
@@ -57,12 +57,14 @@ interface OpenItem {
   shifted: boolean;
 }
 
-function place(open: OpenItem[], indent: number, isItem: boolean): void {
+function place(open: OpenItem[], indent: number, line: string): void {
+  const isItem = /^\s*-(\s|$)/.test(line);
   const top = open.at(-1);
   const level = top?.dash === indent;
   if (level && (isItem || indent === 0)) open.pop();
   else if (level) top.shifted = true;
-  if (isItem) open.push({ dash: indent, shifted: false });
+  // An item that is no mapping has no keys that could have slipped out: the next key is the list's neighbour.
+  if (/^\s*-\s+[^\s"'#:][^"'#:]*:(\s|$)/.test(line)) open.push({ dash: indent, shifted: false });
 }
 
 /** What usually stands under a mapping whose children may have slipped out of it. */
@@ -115,13 +117,15 @@ function siblingsAfter(lines: readonly string[], at: number, indent: number): st
   for (const line of lines.slice(at + 1)) {
     if (isBlank(line)) continue;
     const key = /^\s*([\w.-]+)\s*:/.exec(line)?.[1];
-    if (indentOf(line) < indent || /^\s*-(\s|$)/.test(line)) break;
+    if (indentOf(line) < indent) break;
     if (indentOf(line) === indent && key !== undefined) keys.push(key);
   }
   return keys;
 }
 
-function findQuestions(lines: readonly string[]): MoveQuestion[] {
+/** Known parents that stand empty, with what seems to have slipped out of them. */
+export function findQuestions(text: string): readonly MoveQuestion[] {
+  const lines = text.split("\n");
   return lines.flatMap((line, i) => {
     const parent = /^\s*(?:-\s+)?([\w.-]+)\s*:\s*(?:#.*)?$/.exec(line)?.[1];
     const usual = parent === undefined ? undefined : CHILDREN[parent];
@@ -148,7 +152,12 @@ export function repairYaml(text: string): Repair {
   const changes = after.flatMap((line, i) =>
     line === before[i] ? [] : [{ line: i + 1, before: before[i] ?? "", after: line }],
   );
-  return { text: repaired, changes, readable: isReadable(repaired), questions: findQuestions(after) };
+  return {
+    text: repaired,
+    changes,
+    readable: isReadable(repaired),
+    questions: findQuestions(after.join("\n")),
+  };
 }
 
 /** Moves the children of a question under their parent: its answer "yes". */
@@ -169,5 +178,5 @@ export function moveChildren(text: string, question: MoveQuestion): Repair {
   const changes = after.flatMap((line, i) =>
     line === before[i] ? [] : [{ line: i + 1, before: before[i] ?? "", after: line }],
   );
-  return { text: moved, changes, readable: isReadable(moved), questions: findQuestions(after) };
+  return { text: moved, changes, readable: isReadable(moved), questions: findQuestions(after.join("\n")) };
 }

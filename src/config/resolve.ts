@@ -12,6 +12,8 @@ export interface Layer {
   readonly values: Readonly<Record<string, unknown>>;
   /** Where each was written, so that a message can point there. */
   readonly at?: Readonly<Record<string, Place>>;
+  /** What could not be read there: a run does not start past it. An `ImportReview` is a layer with all three. */
+  readonly problems?: readonly ConfigIssue[];
 }
 
 /** From the strongest to the weakest: what a person said last wins. */
@@ -163,7 +165,7 @@ function markDerived(origins: Record<string, Origin>, draft: Draft): void {
  * is wrong comes back at once, each with its place.
  */
 export function resolve(layers: Layers, options: ResolveOptions = {}): Resolution {
-  const issues: ConfigIssue[] = [];
+  const issues: ConfigIssue[] = NAMED.flatMap((source) => layers[source]?.problems ?? []);
   const notes: ConfigIssue[] = [];
   const algorithm = findAlgorithm(layers, issues);
   noteStrangers(layers, algorithm, issues, notes);

@@ -106,6 +106,62 @@ describe("children that slipped out of their parent", () => {
       { type: "length", weight: 1, params: { min_length: 5, max_length: 9 } },
     ]);
   });
+  it("a whole nested file that lost its indentation, repaired and answered", () => {
+    const published = [
+      "algo: grpo",
+      "model:",
+      " name_or_path: Qwen/Qwen3-0.6B",
+      "datasets:",
+      " - name: openai/gsm8k",
+      " split: train",
+      " column_mapping:",
+      " question: prompt",
+      " max_samples: 100",
+      "rewards:",
+      " - type: length",
+      " weight: 0.2",
+      " params:",
+      " min_length: 10",
+      " - type: accuracy",
+      " weight: 1.0",
+      "logging:",
+      " output_dir: ./out",
+      " sample_logging:",
+      " enabled: true",
+      " prompts:",
+      ' - "What is 2+2?"',
+      " interval_steps: 50",
+      " run_name: x",
+    ].join("\n");
+    let repair = repairYaml(published);
+    expect(repair.readable).toBe(true);
+    expect(repair.questions.map(({ parent }) => parent)).toEqual([
+      "column_mapping",
+      "params",
+      "sample_logging",
+    ]);
+    for (let question = repair.questions[0]; question; question = repair.questions[0]) {
+      repair = moveChildren(repair.text, question);
+    }
+    const review = parseConfig(repair.text);
+    expect(review.problems).toEqual([]);
+    expect(review.values).toEqual({
+      algorithm: "grpo",
+      model_name: "Qwen/Qwen3-0.6B",
+      dataset_name: "openai/gsm8k",
+      split: "train",
+      column_mapping: { question: "prompt" },
+      max_samples: 100,
+      rewards: [
+        { type: "length", weight: 0.2, params: { min_length: 10 } },
+        { type: "accuracy", weight: 1, params: {} },
+      ],
+      output_dir: "./out",
+      sample_prompts: ["What is 2+2?"],
+      sample_every: 50,
+      run_name: "x",
+    });
+  });
   it("an empty parent without its children is no question", () => {
     expect(repairYaml("params:\nseed: 1\n").questions).toEqual([]);
   });

@@ -249,6 +249,22 @@ describe("everything that is wrong comes back at once", () => {
       }),
     );
   });
+  it("with what could not be read in the first place", () => {
+    const review = readSettings({
+      ...base,
+      lerning_rate: 1,
+      batch_size: "many",
+      algorithm: "dpo",
+      max_steps: 5,
+      beta: 0.1,
+    });
+    const { issues, config: found } = resolve({ file: review });
+    expect(issues).toMatchObject([
+      { path: "lerning_rate", suggestion: "learning_rate" },
+      { path: "batch_size" },
+    ]);
+    expect(found).toBeUndefined();
+  });
   it("reward types are checked when they are known", () => {
     const { issues } = resolve(
       { file: { values: { ...base, algorithm: "grpo", rewards: [{ ...reward, type: "accurracy" }] } } },
