@@ -32,6 +32,7 @@ const FLAGS: Readonly<Record<string, boolean>> = {
 /** A value as a person would write it, short. */
 export function show(value: unknown): string {
   if (typeof value === "function") return "a function";
+  if (typeof value === "number") return String(value);
   const text = typeof value === "string" ? `"${value}"` : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
@@ -42,7 +43,10 @@ export function wanted(control: Control): string {
     case "number":
     case "integer": {
       const kind = control.kind === "integer" ? "a whole number" : "a number";
-      return `${kind} ${control.exclusive ? "above" : "from"} ${control.min} ${control.exclusive ? "and at most" : "to"} ${control.max}`;
+      const open = control.max >= 1e9;
+      if (control.exclusive)
+        return `${kind} above ${control.min}${open ? "" : ` and at most ${control.max}`}`;
+      return open ? `${kind} of at least ${control.min}` : `${kind} from ${control.min} to ${control.max}`;
     }
     case "flag":
       return "true or false";

@@ -138,6 +138,11 @@ describe("what is refused, with its line", () => {
     ["learning_rate: true", "learning_rate must be a number above 0 and at most 10; here it is true."],
     ["batch_size: 2.5", "batch_size must be a whole number from 1 to 4096; here it is 2.5."],
     ["lora_dropout: 2", "lora_dropout must be a number from 0 to 0.99; here it is 2."],
+    [
+      "max_steps: soon",
+      'max_steps must be a whole number of at least 1, or empty (as many as the epochs take); here it is "soon".',
+    ],
+    ["learning_rate: .inf", "learning_rate must be a number above 0 and at most 10; here it is Infinity."],
     ["packing: 3", "packing must be true or false; here it is 3."],
   ])("out of range: %s", (text, message) => {
     expect(problem(text)?.message).toBe(message);
@@ -320,6 +325,40 @@ logging:
       learning_rate: 0.1,
       lora_rank: 4,
     });
+  });
+});
+
+describe("names in sections of neighbouring formats", () => {
+  it.each([
+    ["data: {path: a/b}", { dataset_name: "a/b" }],
+    ["lora: {lora_r: 4, alpha: 8}", { lora_rank: 4, lora_alpha: 8 }],
+    ["peft: true", { peft_enabled: true }],
+    ["model: {quantization: {load_in_4bit: true}}", { load_in_4bit: true }],
+    ["model: a/b", { model_name: "a/b" }],
+    [
+      "dataset: {name: a/b, subset: main, field_mappings: {q: prompt}}",
+      { dataset_name: "a/b", config_name: "main", column_mapping: { q: "prompt" } },
+    ],
+    ["task: llm-sft", { algorithm: "sft" }],
+    [
+      "train: {eval_interval: 5, save_interval: 10, log_interval: 2}",
+      { eval_steps: 5, save_steps: 10, logging_steps: 2 },
+    ],
+    ["stage: dpo\npref_beta: 0.2", { algorithm: "dpo", beta: 0.2 }],
+    ["algo: ppo\ntrain: {kl_coef: 0.1, lam: 0.9}", { algorithm: "ppo", kl_coef: 0.1, lam: 0.9 }],
+    [
+      "algo: grpo\nreward_functions: [accuracy, length]\nreward_function_weights: [1, 0.5]",
+      {
+        algorithm: "grpo",
+        rewards: [
+          { type: "accuracy", weight: 1, params: {} },
+          { type: "length", weight: 1, params: {} },
+        ],
+        reward_weights: [1, 0.5],
+      },
+    ],
+  ])("%s", (text, values) => {
+    expect(parseConfig(text)).toMatchObject({ problems: [], values });
   });
 });
 
