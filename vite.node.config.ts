@@ -1,4 +1,13 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vite";
+
+const PROGRAMS = {
+  cli: "main",
+  parity: "parity",
+  parity_trl: "parity_trl",
+  bench: "bench",
+  pretrain: "pretrain",
+};
 
 /** Bundles the command-line programs into dist/node/: the same engine, for Node and Dawn. */
 export default defineConfig({
@@ -9,15 +18,12 @@ export default defineConfig({
     target: "node20",
     copyPublicDir: false,
     rollupOptions: {
-      input: {
-        cli: "src/cli/main.ts",
-        parity: "src/cli/parity.ts",
-        parity_trl: "src/cli/parity_trl.ts",
-        bench: "src/cli/bench.ts",
-        pretrain: "src/cli/pretrain.ts",
-      },
+      input: Object.fromEntries(
+        Object.entries(PROGRAMS)
+          .map(([name, file]) => [name, `src/cli/${file}.ts`])
+          .filter(([, path]) => existsSync(path as string)),
+      ),
       output: { entryFileNames: "[name].mjs", chunkFileNames: "chunks/[name]-[hash].mjs" },
-      external: ["webgpu", "@jax-js/jax"],
     },
   },
   ssr: { noExternal: true, external: ["webgpu", "@jax-js/jax"] },

@@ -1,0 +1,31 @@
+import { readAdapter } from "../formats/adapter.ts";
+import type { AdapterConfig } from "../formats/adapter_config.ts";
+import type { Folder } from "../host/host.ts";
+import type { NamedValues } from "./loaded_model.ts";
+import { type LoraSettings, peftKey } from "./lora.ts";
+
+export interface AdapterFile {
+  readonly config: AdapterConfig;
+  /** The settings that make exactly the modules of the file. */
+  readonly settings: LoraSettings;
+  readonly values: NamedValues;
+  readonly notes: readonly string[];
+}
+
+/** Reads a PEFT adapter as the start of a run. Throws `file-*` and `adapter-unsupported`. */
+export async function readAdapterFile(folder: Folder): Promise<AdapterFile> {
+  const { config, modules, notes } = await readAdapter(folder);
+  const values = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
+  for (const [path, { a, b }] of modules) {
+    values.set(peftKey(path, "A"), { shape: a.shape, data: await a.floats() });
+    values.set(peftKey(path, "B"), { shape: b.shape, data: await b.floats() });
+  }
+  const settings: LoraSettings = {
+    rank: config.r,
+    alpha: config.loraAlpha,
+    rsLora: config.useRslora,
+    dropout: config.loraDropout,
+    targets: [...modules.keys()],
+  };
+  return { config, settings, values, notes };
+}

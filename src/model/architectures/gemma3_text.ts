@@ -1,0 +1,39 @@
+import type { ConfigReader } from "../config_reader.ts";
+import type { ModelSpec } from "../spec.ts";
+import { headDimOf, layerTypes, llamaFamily } from "./llama_family.ts";
+
+/**
+ * Gemma 3, text only. arXiv:2503.19786: norms with 1 + weight around both branches, query and key norms, a scaled
+ * embedding, GeGLU, and five layers of sliding-window attention (with their own rotary base) to each full one.
+ */
+export function gemma3Text(config: ConfigReader): ModelSpec {
+  config.only("hidden_activation", ["gelu_pytorch_tanh"], "this activation");
+  config.only("use_bidirectional_attention", [false], "bidirectional attention");
+  const headDim = config.has("head_dim") ? headDimOf(config) : 256;
+  const bias = config.flag("attention_bias", false);
+  const pattern = config.number("sliding_window_pattern", config.number("_sliding_window_pattern", 6));
+  const types = layerTypes(config, (index) =>
+    (index + 1) % pattern === 0 ? "full_attention" : "sliding_attention",
+  );
+  const window = config.count("sliding_window", 4096);
+  return llamaFamily(config, {
+    modelType: "gemma3_text",
+    headDim,
+    norm: { kind: "rmsnorm", eps: config.number("rms_norm_eps", 1e-6), offset: 1 },
+    activation: "gelu_tanh",
+    bias: { qkv: bias, output: bias, mlp: false },
+    qkNorm: true,
+    postNorms: true,
+    embeddingScale: Math.sqrt(config.count("hidden_size")),
+    attentionScale: config.number("query_pre_attn_scalar", 256) ** -0.5,
+    // The reference implementation ignores attn_logit_softcapping for this architecture.
+    attentionSoftcap: 0,
+    finalSoftcap: config.has("final_logit_softcapping") ? config.number("final_logit_softcapping") : 0,
+    rope: {
+      full: config.rope(headDim, "full_attention"),
+      sliding: config.rope(headDim, "sliding_attention", { theta: "rope_local_base_freq", scaled: false }),
+    },
+    layer: (index) =>
+      types[index] === "full_attention" ? { rope: "full", window: 0 } : { rope: "sliding", window },
+  });
+}

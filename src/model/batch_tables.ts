@@ -1,0 +1,156 @@
+import type { Gpu } from "../gpu/device.ts";
+import type { StepValues } from "../gpu/step.ts";
+import { alignedBytes, type Tensor, tensorAt } from "../gpu/tensor.ts";
+import { attentionTiles } from "../kernels/attention/tiles.ts";
+import { embeddingTables } from "../kernels/embedding/tables.ts";
+import { invariant } from "../lib/errors.ts";
+import { hash } from "../lib/random.ts";
+
+/** One sequence of a micro-batch. */
+export interface BatchRow {
+  readonly ids: ArrayLike<number>;
+  /** Which row of the run this is: seeds dropout and noise, so that they do not depend on the place in the batch. */
+  readonly key: number;
+  /** Positions t (at least 1) whose token the loss reads, predicted from t - 1, ascending. */
+  readonly targets: ArrayLike<number>;
+  /** The weight of each target in the loss: its mask over the normaliser. */
+  readonly weights: ArrayLike<number>;
+}
+
+export interface Capacity {
+  /** Tokens on the packed axis. */
+  readonly N: number;
+  /** Tokens that a loss reads. */
+  readonly M: number;
+  /** Rows. */
+  readonly R: number;
+}
+
+const NAMES = [
+  "ids",
+  "positions",
+  "keys",
+  "tiles",
+  "lossIndex",
+  "inverse",
+  "targets",
+  "weights",
+  "unique",
+  "starts",
+  "order",
+  "uniquePositions",
+  "positionStarts",
+  "positionOrder",
+] as const;
+export type TableName = (typeof NAMES)[number];
+
+/** The tensor has no entry: what `inverse` holds for tokens that no loss reads. */
+const NONE = 0xffffffff;
+
+/**
+ * Everything that the host tells the GPU about a micro-batch, in one buffer that is written once a micro-batch:
+ * token ids, positions, noise keys, attention tiles, loss tokens, and the sorted ids for the embedding's gradient.
+ */
+export class BatchTables {
+  readonly capacity: Capacity;
+  readonly tensors: Readonly<Record<TableName, Tensor>>;
+  readonly #gpu: Gpu;
+  readonly #all: Tensor;
+  readonly #host: Uint32Array<ArrayBuffer>;
+  readonly #views: Readonly<Record<TableName, Uint32Array<ArrayBuffer>>>;
+  readonly #tile: number;
+  readonly #withGradient: boolean;
+
+  /** `tile` is the profile's attentionTile; the embedding's tables are only filled when `withGradient` is set. */
+  constructor(gpu: Gpu, capacity: Capacity, tile: number, withGradient: boolean) {
+    const { N, M, R } = capacity;
+    const tiles = Math.ceil(N / tile) + R;
+    const length: Readonly<Record<TableName, number>> = {
+      ids: N,
+      positions: N,
+      keys: N,
+      tiles: 4 * tiles,
+      lossIndex: M,
+      inverse: N,
+      targets: M,
+      weights: M,
+      unique: N,
+      starts: N + 1,
+      order: N,
+      uniquePositions: N,
+      positionStarts: N + 1,
+      positionOrder: N,
+    };
+    this.capacity = capacity;
+    this.#gpu = gpu;
+    this.#tile = tile;
+    this.#withGradient = withGradient;
+    const total = NAMES.reduce((sum, name) => sum + alignedBytes(4 * length[name]), 0);
+    this.#all = gpu.tensor("batch", [total / 4]);
+    this.#host = new Uint32Array(total / 4);
+    const { buffer } = this.#all.place as { buffer: GPUBuffer };
+    let offset = 0;
+    const tensors: Partial<Record<TableName, Tensor>> = {};
+    const views: Partial<Record<TableName, Uint32Array<ArrayBuffer>>> = {};
+    for (const name of NAMES) {
+      const shape = name === "tiles" ? [tiles, 4] : [length[name]];
+      tensors[name] = tensorAt(name, shape, { buffer, offset });
+      views[name] = this.#host.subarray(offset / 4, offset / 4 + length[name]);
+      offset += alignedBytes(4 * length[name]);
+    }
+    this.tensors = tensors as Record<TableName, Tensor>;
+    this.#views = views as Record<TableName, Uint32Array<ArrayBuffer>>;
+  }
+
+  /** Uploads a micro-batch and returns the counts that `Step` needs. Rows must fit the capacity. */
+  fill(rows: readonly BatchRow[]): Pick<StepValues, "N" | "M" | "R" | "T" | "U" | "spare"> {
+    const view = this.#views;
+    const weights = new Float32Array(view.weights.buffer, view.weights.byteOffset, view.weights.length);
+    let n = 0;
+    let m = 0;
+    for (const row of rows) {
+      const start = n;
+      const length = row.ids.length;
+      invariant(
+        start + length <= this.capacity.N,
+        `${start + length} tokens in a batch planned for ${this.capacity.N}`,
+      );
+      for (let t = 0; t < length; t++, n++) {
+        view.ids[n] = row.ids[t] as number;
+        view.positions[n] = t;
+        view.keys[n] = hash(row.key, t);
+        view.inverse[n] = NONE;
+      }
+      for (let i = 0; i < row.targets.length; i++, m++) {
+        const t = row.targets[i] as number;
+        invariant(t >= 1 && t < length && m < this.capacity.M, `target ${t} of a row of ${length} tokens`);
+        view.lossIndex[m] = start + t - 1;
+        view.inverse[start + t - 1] = m;
+        view.targets[m] = row.ids[t] as number;
+        weights[m] = row.weights[i] as number;
+      }
+    }
+    const tiles = attentionTiles(
+      rows.map((row) => row.ids.length),
+      this.#tile,
+    );
+    view.tiles.set(tiles);
+    const counts = this.#withGradient ? this.#fillGradientTables(n) : { U: 0, spare: 0 };
+    this.#gpu.upload(this.#all, this.#host);
+    return { N: n, M: m, R: rows.length, T: tiles.length / 4, ...counts };
+  }
+
+  /** `U` counts distinct ids, `spare` distinct positions (for a learned position table). */
+  #fillGradientTables(n: number): { U: number; spare: number } {
+    const view = this.#views;
+    const ids = embeddingTables(view.ids.subarray(0, n));
+    view.unique.set(ids.unique);
+    view.starts.set(ids.starts);
+    view.order.set(ids.order);
+    const positions = embeddingTables(view.positions.subarray(0, n));
+    view.uniquePositions.set(positions.unique);
+    view.positionStarts.set(positions.starts);
+    view.positionOrder.set(positions.order);
+    return { U: ids.unique.length, spare: positions.unique.length };
+  }
+}

@@ -1,0 +1,72 @@
+import type { Gpu } from "../gpu/device.ts";
+import { ReadbackRing } from "../gpu/readback.ts";
+import { type Tensor, tensorAt } from "../gpu/tensor.ts";
+import { METRIC_FIELDS } from "../kernels/loss/metrics_reduce.ts";
+import { OPTIM_STATE } from "../kernels/optim/grad_norm_finish.ts";
+
+/** Sums over the loss tokens of one micro-batch. */
+export type MicroMetrics = Readonly<Record<(typeof METRIC_FIELDS)[number], number>>;
+
+/** What the GPU says of one optimizer step. */
+export interface StepReport {
+  readonly micros: readonly MicroMetrics[];
+  /** L2 norm of all gradients before clipping. */
+  readonly gradNorm: number;
+  /** False when a loss or gradient was not finite: the GPU then skipped the update. */
+  readonly finite: boolean;
+  /** Updates applied since the start of the run. */
+  readonly applied: number;
+  readonly skipped: number;
+}
+
+const SLOT = 8;
+const STATE_BYTES = 256;
+
+/**
+ * The small buffer through which results leave the GPU: the optimizer's state and one slot of metrics a micro-batch.
+ * It is copied to the host in the background, so that the loop never waits for it.
+ */
+export class ReportBuffer {
+  readonly state: Tensor;
+  readonly metrics: Tensor;
+  readonly #ring: ReadbackRing;
+
+  constructor(gpu: Gpu, slots: number) {
+    const all = gpu.tensor("report", [STATE_BYTES / 4 + SLOT * slots]);
+    const { buffer } = all.place as { buffer: GPUBuffer };
+    this.state = tensorAt("optimizerState", [16], { buffer, offset: 0 });
+    this.metrics = tensorAt("metrics", [slots, SLOT], { buffer, offset: STATE_BYTES });
+    this.#ring = new ReadbackRing(gpu, all);
+  }
+
+  /** Reports that may still be in flight. */
+  get free(): number {
+    return this.#ring.free;
+  }
+
+  /** Encodes the copy for a step of `micros` micro-batches; `read` after the submit. */
+  copy(encoder: GPUCommandEncoder, micros: number): { read(): Promise<StepReport> } {
+    const copy = this.#ring.copy(encoder);
+    return { read: async () => decode(await copy.read(), micros) };
+  }
+}
+
+function decode(bytes: ArrayBuffer, micros: number): StepReport {
+  const floats = new Float32Array(bytes);
+  const uints = new Uint32Array(bytes);
+  const fields = Object.keys(OPTIM_STATE);
+  const state = (name: keyof typeof OPTIM_STATE) => {
+    const index = fields.indexOf(name);
+    return (OPTIM_STATE[name] === "u32" ? uints[index] : floats[index]) ?? Number.NaN;
+  };
+  return {
+    micros: Array.from({ length: micros }, (_, i) => {
+      const first = STATE_BYTES / 4 + SLOT * i;
+      return Object.fromEntries(METRIC_FIELDS.map((name, j) => [name, floats[first + j]])) as MicroMetrics;
+    }),
+    gradNorm: state("norm"),
+    finite: state("finite") === 1,
+    applied: state("t"),
+    skipped: state("skipped"),
+  };
+}
