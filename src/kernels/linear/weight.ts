@@ -49,6 +49,11 @@ export interface LoraTerm {
   readonly columnStride: number;
   readonly rankStride: number;
   readonly rank: number;
+  /**
+   * For dropout: rank columns that share a mask, the r of one projection where several are stacked; `rank` when absent.
+   * The mask of column j of u is that of projection floor(j / ranksPerSegment).
+   */
+  readonly ranksPerSegment?: number;
   readonly scale: number;
   /** At most three; columns of y outside all segments get nothing. */
   readonly segments: readonly LoraSegment[];

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { linearNn } from "../../../src/kernels/linear/linear_nn.ts";
+import * as reference from "../../reference/linear.ts";
+import { runCase, type Setting } from "./linear.ts";
+
+const run = (setting: Setting) => runCase(linearNn, reference.linearNn, false, setting);
+
+const SEGMENTS = [
+  { begin: 4, end: 20, u: 0, row: 0 },
+  { begin: 23, end: 33, u: 5, row: 16 },
+  { begin: 33, end: 41, u: 10, row: 26 },
+];
+
+/** Sizes around the tiles of both variants, with and without 4 elements in a vector. */
+const SIZES = [
+  { rows: 1, M: 1, K: 1 },
+  { rows: 31, M: 7, K: 33, first: 3, xColumn: 1, yColumn: 2, extra: 3 },
+  { rows: 33, M: 36, K: 31, first: 12, xColumn: 4, yColumn: 3, extra: 4 },
+  { rows: 65, M: 40, K: 63, first: 8, yColumn: 5, extra: 4 },
+  { rows: 63, M: 20, K: 68, xColumn: 8, extra: 4 },
+] as const;
+const OPTIONS = [
+  {},
+  { bias: true, residual: true },
+  { accumulate: true, lora: { rank: 5, segments: SEGMENTS } },
+  { bias: true, lora: { rank: 20, segments: SEGMENTS.slice(0, 1), ranksPerSegment: 10 }, rate: 0.3 },
+] as const;
+const FORMATS = ["f32", "bf16", "f16", "nf4"] as const;
+const KINDS = ["cpu", "gpu"] as const;
+
+describe("linear_nn", () => {
+  const cases = KINDS.flatMap((kind) =>
+    FORMATS.flatMap((format, f) =>
+      SIZES.map((size, s) => ({ kind, format, ...size, ...OPTIONS[(f + s) % OPTIONS.length] })),
+    ),
+  );
+  it.each(cases)("matches the oracle, %o", async (setting) => {
+    const { error, untouched } = await run(setting);
+    // At most 60 products of numbers up to 1 (nf4: 1.7), summed in f32: 60 * 2^-24 * 4 at worst.
+    expect(error).toBeLessThan(1.5e-5);
+    expect(untouched).toBe(true);
+  });
+
+  it.each(KINDS.flatMap((kind) => (["M", "R"] as const).map((count) => ({ kind, count }))))(
+    "follows the count, %o",
+    async (setting) => {
+      const { error, untouched } = await run({ ...setting, rows: 9, M: 12, K: 8, spare: 70 });
+      expect(error).toBeLessThan(1e-6);
+      expect(untouched).toBe(true);
+    },
+  );
+
+  it.each(KINDS)("does nothing for no rows, %s", async (kind) => {
+    const { untouched } = await run({ kind, rows: 0, M: 12, K: 8 });
+    expect(untouched).toBe(true);
+  });
+
+  it.each(KINDS)("gives a row the same bits whatever the number of rows, %s", async (kind) => {
+    const setting = { kind, M: 64, K: 40, lora: { rank: 5, segments: SEGMENTS.slice(0, 1) } };
+    const many = await run({ ...setting, rows: 70 });
+    const one = await run({ ...setting, rows: 1 });
+    expect([...one.result]).toEqual([...many.result.slice(0, one.outputs)]);
+  });
+});
