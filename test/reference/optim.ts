@@ -39,3 +39,29 @@ export function adamw(
   });
   return { p: next, m: mean, v: square };
 }
+
+/** The moments of one element, decoded. */
+export type Moments = readonly [m: number, v: number];
+
+/** One element of 8-bit AdamW before its moments are encoded again: like AdamW, but the decay comes last. */
+export function adamw8bit(
+  p: number,
+  [m, v]: Moments,
+  g: number,
+  t: number,
+  { lr, beta1, beta2, eps, weight_decay }: AdamOptions,
+): { p: number; moments: Moments } {
+  const mean = beta1 * m + (1 - beta1) * g;
+  const square = beta2 * v + (1 - beta2) * g * g;
+  const step = ((lr / (1 - beta1 ** t)) * mean) / (Math.sqrt(square) / Math.sqrt(1 - beta2 ** t) + eps);
+  return { p: (p - step) * (1 - lr * weight_decay), moments: [mean, square] };
+}
+
+/** The index of the value nearest to x. */
+export function nearestCode(map: ArrayLike<number>, x: number): number {
+  let best = 0;
+  for (let i = 1; i < map.length; i++) {
+    if (Math.abs((map[i] as number) - x) < Math.abs((map[best] as number) - x)) best = i;
+  }
+  return best;
+}
