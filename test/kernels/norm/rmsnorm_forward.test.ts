@@ -10,9 +10,9 @@ const [CAPACITY, N, C] = [9, 7, 83] as const;
 const x = uniforms(1, CAPACITY * C, -3, 3);
 const weight = uniforms(2, C);
 
-async function run(threads: number, offset: number, rows: "N" | "M", count: number) {
+async function run(threads: number, offset: number, rows: "N" | "M", count: number, input = x) {
   const args = {
-    x: gpu.tensor("x", [CAPACITY, C], x),
+    x: gpu.tensor("x", [CAPACITY, C], input),
     y: gpu.tensor("y", [CAPACITY, C]),
     rstd: gpu.tensor("rstd", [CAPACITY]),
     weight: gpu.tensor("weight", [C], weight),
@@ -40,5 +40,11 @@ describe("rmsnorm_forward", () => {
     const all = await run(64, 0, "N", CAPACITY);
     const one = await run(64, 0, "N", 1);
     expect([...one.y.slice(0, C)]).toEqual([...all.y.slice(0, C)]);
+  });
+
+  it.each([64, 1])("shows a NaN in its row and in no other, %i threads", async (threads) => {
+    const { y } = await run(threads, 0, "N", N, x.with(C + 5, Number.NaN));
+    expect([...y.slice(C, 2 * C)].every(Number.isNaN)).toBe(true);
+    expect([...y.slice(0, C), ...y.slice(2 * C)].some(Number.isNaN)).toBe(false);
   });
 });
