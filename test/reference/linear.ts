@@ -162,3 +162,40 @@ export function dropoutFactor(
 ): number {
   return unit(hash(seed, step, key, tag + part, channel)) < Math.fround(rate) ? 0 : 1 / (1 - rate);
 }
+
+export interface BackwardWCase {
+  readonly rows: number;
+  readonly x: readonly number[];
+  readonly ldx: number;
+  readonly xColumn: number;
+  readonly dy: readonly number[];
+  readonly ldy: number;
+  readonly dyColumn: number;
+  /** dw before, (M, K). */
+  readonly before: readonly number[];
+  readonly M: number;
+  readonly K: number;
+}
+
+export function linearBackwardW(c: BackwardWCase): Float64Array {
+  return Float64Array.from(c.before, (sum, i) => {
+    const [m, k] = [Math.floor(i / c.K), i % c.K];
+    let total = sum;
+    for (let n = 0; n < c.rows; n++) {
+      total += at(c.dy, n * c.ldy + c.dyColumn + m) * at(c.x, n * c.ldx + c.xColumn + k);
+    }
+    return total;
+  });
+}
+
+export function biasBackward(
+  dy: readonly number[],
+  before: readonly number[],
+  { rows, ldy, dyColumn }: Pick<BackwardWCase, "rows" | "ldy" | "dyColumn">,
+): Float64Array {
+  return Float64Array.from(before, (sum, m) => {
+    let total = sum;
+    for (let n = 0; n < rows; n++) total += at(dy, n * ldy + dyColumn + m);
+    return total;
+  });
+}
