@@ -58,7 +58,7 @@ describe.each(Object.values(PROFILES))("attention_backward, $kind", (profile) =>
     expect(maxError(actual.delta, expected.delta)).toBeLessThan(1e-5);
   });
 
-  it.each([16, 32, 64])("matches the oracle with tiles of %i", async (attentionTile) => {
+  it.each([32, 64])("matches the oracle with tiles of %i", async (attentionTile) => {
     const c = {
       ...CASES["window 5, D = 32"],
       window: 21,

@@ -40,7 +40,7 @@ describe.each(Object.values(PROFILES))("attention_forward, $kind", (profile) => 
     expect([...out.slice(N * width)].every((value) => value === 0)).toBe(true);
   });
 
-  it.each([16, 32, 64])("matches the oracle with tiles of %i", async (attentionTile) => {
+  it.each([32, 64])("matches the oracle with tiles of %i", async (attentionTile) => {
     const c = {
       ...CASES["window 5, D = 32"],
       window: 21,
