@@ -1,0 +1,33 @@
+// The headers that every file of the app is served with: by `npm start`, by `vite preview`, in the tests, and, through
+// public/_headers, by static hosts that read that file. The policy is what makes "nothing leaves your machine" a rule of
+// the browser and not a promise of ours: no script, worker or fetch of the page can reach another origin.
+
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self' blob:",
+  "style-src 'self'",
+  "img-src 'self' data: blob:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+];
+
+/** Name and value of each header. Opener and embedder policy make the page cross-origin isolated. */
+export const SECURITY_HEADERS = Object.freeze({
+  "Content-Security-Policy": CONTENT_SECURITY_POLICY.join("; "),
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Cross-Origin-Resource-Policy": "same-origin",
+});
+
+/** The text of public/_headers, which Netlify, Cloudflare Pages and others apply to every path. */
+export function headersFile() {
+  const lines = Object.entries(SECURITY_HEADERS).map(([name, value]) => `  ${name}: ${value}`);
+  return `/*\n${lines.join("\n")}\n`;
+}
