@@ -15,7 +15,7 @@ import type { Adapter } from "../model/lora.ts";
 import type { ParamPool } from "../model/param_pool.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
-import { createMoments, type Moments, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
+import { createOptimizer, type Optimizer, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
 import { ReportBuffer, type StepReport } from "./report.ts";
 
 export interface LossSettings {
@@ -56,7 +56,7 @@ export class Engine {
   readonly spec: ModelSpec;
   readonly profile: KernelProfile;
   readonly pool: ParamPool;
-  readonly moments: readonly Moments[];
+  readonly optimizer: Optimizer;
   readonly report: ReportBuffer;
   readonly weights: ModelWeights;
   readonly adapter: Adapter | undefined;
@@ -70,7 +70,7 @@ export class Engine {
     spec: ModelSpec,
     profile: KernelProfile,
     model: LoadedModel,
-    moments: readonly Moments[],
+    optimizer: Optimizer,
     report: ReportBuffer,
     tables: BatchTables,
     programs: Readonly<Record<"train" | "evaluate" | "update", Program>>,
@@ -81,7 +81,7 @@ export class Engine {
     this.pool = model.pool;
     this.weights = model.weights;
     this.adapter = model.adapter;
-    this.moments = moments;
+    this.optimizer = optimizer;
     this.report = report;
     this.#tables = tables;
     this.#train = programs.train;
@@ -94,8 +94,8 @@ export class Engine {
     const { spec, capacity } = options;
     const profile = options.profile ?? profileFor(gpu.capabilities);
     const model = await loadModel(gpu, options);
-    const { moments, report, tables, rope } = await gpu.guarded("Training state", () => ({
-      moments: createMoments(gpu, model.pool),
+    const { optimizer, report, tables, rope } = await gpu.guarded("Training state", () => ({
+      optimizer: createOptimizer(gpu, model.pool, options.optimizer),
       report: new ReportBuffer(gpu, options.micros),
       tables: new BatchTables(gpu, capacity, profile.attentionTile, options.trainable.kind === "full"),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
@@ -116,11 +116,11 @@ export class Engine {
       smoothing: 0,
     });
     const update = new Recorder("update");
-    recordUpdate(update, model.pool, moments, report, options.optimizer, profile);
+    recordUpdate(update, model.pool, optimizer, report, options.optimizer, profile);
     const [trainProgram, evaluateProgram, updateProgram] = await planPrograms(gpu, [train, evaluate, update]);
     if (!trainProgram || !evaluateProgram || !updateProgram) throw new Error("a program is missing");
     const programs = { train: trainProgram, evaluate: evaluateProgram, update: updateProgram };
-    return new Engine(gpu, spec, profile, model, moments, report, tables, programs);
+    return new Engine(gpu, spec, profile, model, optimizer, report, tables, programs);
   }
 
   get programs(): Readonly<Record<"train" | "evaluate" | "update", Program>> {

@@ -28,7 +28,7 @@ export async function runSft(
     micros: 1,
     maxLength: Math.max(...rows.map((row) => row.ids.length)),
     loss: { kind: "nll", smoothing: 0 },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
+    optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
   });
   engine.accumulate(batchRows(rows, targets), { micro: 0, step: 0, seed: 0, noise: 0 });
   const grads = await engine.pool.read(gpu, "grads");

@@ -40,6 +40,7 @@ export async function runTrain(subject: Subject, golden: GoldenCase, mode: Mode)
     maxLength: T,
     loss: { kind: "nll", smoothing: 0 },
     optimizer: {
+      kind: "adamw",
       beta1: number(golden, "adam_beta1"),
       beta2: number(golden, "adam_beta2"),
       epsilon: number(golden, "adam_epsilon"),

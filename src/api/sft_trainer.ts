@@ -1,0 +1,172 @@
+import type { SftConfig } from "../config/fields.ts";
+import { adapterFiles } from "../formats/adapter.ts";
+import type { AdapterConfig } from "../formats/adapter_config.ts";
+import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
+import type { LogRow } from "../formats/trainer_state.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
+import type { CheckpointRecord, Host } from "../host/host.ts";
+import type { KernelProfile } from "../kernels/profile.ts";
+import { AppError } from "../lib/errors.ts";
+import { readModelSpec } from "../model/registry.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { openCheckpoint } from "../storage/checkpoints.ts";
+import type { Engine } from "../trainer/engine.ts";
+import { createEngine, startOf } from "../trainer/engine_for.ts";
+import { evaluateRows } from "../trainer/evaluation.ts";
+import { capacityFor } from "../trainer/micro_batch.ts";
+import {
+  buildSftData,
+  type Dataset,
+  loadDataset,
+  loadTextTools,
+  type SftData,
+  type TextTools,
+} from "../trainer/prepare_data.ts";
+import { type Outcome, type RunControl, type RunEvents, TrainingRun } from "../trainer/training_run.ts";
+import { exportAssets } from "./export_run.ts";
+import { peftModules } from "./peft_modules.ts";
+
+export interface SftTrainerOptions {
+  readonly host: Host;
+  readonly config: SftConfig;
+  /** training_config.yaml, resolved: what checkpoints and exports carry. */
+  readonly configText: string;
+  /** Names the run in the checkpoint store. */
+  readonly run: string;
+  /** Continue from this checkpoint. */
+  readonly resumeStep?: number | undefined;
+  /** Go on without the rows that cannot be used; else the first of them is an error. */
+  readonly skipBadRows?: boolean;
+  /** Opened by the trainer when absent. */
+  readonly gpu?: Gpu;
+  readonly events: RunEvents;
+  readonly onPreparing?: (what: "model" | "data" | "kernels", done: number, total: number) => void;
+  readonly place: "the browser" | "Node";
+  /** Lines of the log before this session, for a run that is resumed. */
+  readonly earlierLog?: readonly LogRow[];
+}
+
+/** A supervised fine-tuning run that is ready to go: everything that can be refused has been. */
+export interface SftTrainer {
+  readonly gpu: Gpu;
+  readonly engine: Engine;
+  readonly spec: ModelSpec;
+  readonly model: ModelFolder;
+  readonly dataset: Dataset;
+  readonly tools: TextTools;
+  readonly data: SftData;
+  /** What a person should know before the first step. */
+  readonly notes: readonly string[];
+  readonly totalSteps: number;
+  readonly step: number;
+  readonly epoch: number;
+  train(control: RunControl, steps?: number): Promise<Outcome>;
+  /** Loss and accuracy on the validation rows, or the test rows where there are no others. */
+  evaluate(): Promise<Record<string, number>>;
+  /** PEFT files (or the whole model), card, configuration, state and tokenizer, as files to write or zip. */
+  exportAssets(): Promise<Awaited<ReturnType<typeof exportAssets>>>;
+  close(): void;
+}
+
+/**
+ * Prepares supervised fine-tuning: model, tokenizer, data, adapter, device memory, kernels. Throws, before the first step,
+ * everything that a configuration, a file or a device can be refused for.
+ */
+export async function createSftTrainer(options: SftTrainerOptions): Promise<SftTrainer> {
+  const { host, config, onPreparing = () => {} } = options;
+  const model = await openModelFolder(await host.openModel(config.model_name));
+  const spec = readModelSpec(model.config);
+  onPreparing("data", 0, 1);
+  const tools = await loadTextTools(model.folder, config);
+  const dataset = await loadDataset(host, config, tools.template !== undefined, options.skipBadRows ?? false);
+  const data = buildSftData(dataset, tools, config);
+  onPreparing("data", 1, 1);
+  const start = await startOf(host, spec, config);
+  const profile = await savedProfile(options);
+  const gpu = options.gpu ?? (await openGpu());
+  const bytes = [...model.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  let loaded = 0;
+  const engine = await createEngine(gpu, config, {
+    ...{ model, spec, profile, trainable: start.trainable },
+    capacity: largest([
+      capacityFor(data.train, config.batch_size),
+      capacityFor(data.validation, config.eval_batch_size),
+    ]),
+    maxLength: Math.max(...[...data.train, ...data.validation].flatMap((row) => row.lengths)),
+    onBytes: (count) => {
+      loaded += count;
+      onPreparing("model", Math.min(loaded, bytes), bytes);
+    },
+  });
+  const log: LogRow[] = [...(options.earlierLog ?? [])];
+  const events: RunEvents = {
+    ...options.events,
+    metrics: (step, values) => {
+      log.push({ step, ...values });
+      options.events.metrics(step, values);
+    },
+  };
+  const run: TrainingRun = new TrainingRun({
+    ...{ run: options.run, engine, config, configText: options.configText, data, events },
+    checkpoints: host.checkpoints,
+    exportFiles: () => checkpointFiles(engine, start.adapter),
+  });
+  if (options.resumeStep !== undefined) await run.restore(options.resumeStep);
+  return {
+    ...{ gpu, engine, spec, model, dataset, tools, data },
+    notes: [...data.notes, ...start.notes],
+    totalSteps: run.totalSteps,
+    get step() {
+      return run.step;
+    },
+    get epoch() {
+      return run.epoch;
+    },
+    train: (control, steps) => run.train(control, steps),
+    evaluate: () => {
+      if (data.validation.length === 0) {
+        throw new AppError(
+          "dataset-invalid",
+          "No rows are held out: set val_split_ratio above 0 or give eval_dataset_name.",
+        );
+      }
+      return evaluateRows(
+        engine,
+        data.validation,
+        config.eval_batch_size,
+        config.gradient_accumulation_steps,
+      );
+    },
+    exportAssets: () =>
+      exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log }),
+    close: () => {
+      if (!options.gpu) gpu.close();
+    },
+  };
+}
+
+/** The kernel variants of the checkpoint that is continued, so that resuming never chooses again. */
+async function savedProfile({
+  host,
+  run,
+  resumeStep,
+}: SftTrainerOptions): Promise<KernelProfile | undefined> {
+  if (resumeStep === undefined) return undefined;
+  const { state } = await openCheckpoint(host.checkpoints, run, resumeStep);
+  return state.kernels as KernelProfile;
+}
+
+function largest(capacities: readonly { N: number; M: number; R: number }[]) {
+  const most = (key: "N" | "M" | "R") => Math.max(...capacities.map((capacity) => capacity[key]));
+  return { N: most("N"), M: most("M"), R: most("R") };
+}
+
+/** The adapter beside the tensors of a checkpoint, so that its folder opens in other tools. */
+async function checkpointFiles(
+  engine: Engine,
+  adapter: AdapterConfig | undefined,
+): Promise<readonly CheckpointRecord[]> {
+  if (!adapter) return [];
+  const files = await adapterFiles(adapter, await peftModules(engine));
+  return Object.entries(files).map(([name, bytes]) => ({ name, bytes }));
+}

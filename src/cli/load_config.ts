@@ -1,0 +1,93 @@
+import { readFile, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+import { exportYaml } from "../config/export_yaml.ts";
+import type { RunConfig, SftConfig } from "../config/fields.ts";
+import { parseAssignments, parseConfig } from "../config/parse_config.ts";
+import { type ImportReview, readSettings } from "../config/read_settings.ts";
+import { findRecipe, recipeLayer } from "../config/recipes.ts";
+import { type Resolution, resolveOrThrow } from "../config/resolve.ts";
+import { AppError } from "../lib/errors.ts";
+
+export interface ConfigSources {
+  /** A YAML or JSON file. */
+  readonly file?: string | undefined;
+  readonly recipe?: string | undefined;
+  /** `key=value` pairs, stronger than the file. */
+  readonly set?: readonly string[];
+}
+
+export interface LoadedConfig extends Resolution {
+  readonly config: RunConfig;
+  /** training_config.yaml: every setting as it was resolved. */
+  readonly text: string;
+  /** What was read, changed and not used of the file, for people. */
+  readonly review: ImportReview | undefined;
+}
+
+/** Settings that name files: given relative to the configuration's own folder. */
+const PATH_KEYS = [
+  "model_name",
+  "dataset_name",
+  "eval_dataset_name",
+  "adapter_name_or_path",
+  "rollouts_path",
+];
+
+/**
+ * Reads and resolves a configuration: `--set` over file over recipe over defaults. Indentation that was flattened is
+ * repaired, and `review` says so. Throws `file-missing`, `config-invalid`.
+ */
+export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
+  const review = sources.file === undefined ? undefined : await readConfigFile(sources.file);
+  const recipe = sources.recipe === undefined ? undefined : await recipeLayer(findRecipe(sources.recipe));
+  const override = sources.set && sources.set.length > 0 ? parseAssignments(sources.set) : undefined;
+  const resolution = resolveOrThrow({ override, file: review, recipe });
+  return { ...resolution, text: configText(resolution.config), review };
+}
+
+export function configText(config: RunConfig): string {
+  return exportYaml({ ...config }, { shape: "flat" });
+}
+
+async function readConfigFile(path: string): Promise<ImportReview> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new AppError("file-missing", `Cannot read the configuration ${path}.`, { cause });
+  }
+  const review = parseConfig(text, { repair: true });
+  const values: Record<string, unknown> = { ...review.values };
+  for (const key of PATH_KEYS) values[key] = await besideFile(path, values[key]);
+  return {
+    ...review,
+    values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
+  };
+}
+
+/** A path that exists beside the configuration, else the value as it is: a name, or a path from where we are. */
+async function besideFile(file: string, value: unknown): Promise<unknown> {
+  if (typeof value !== "string" || isAbsolute(value)) return value;
+  const path = join(dirname(file), value);
+  try {
+    await stat(path);
+    return path;
+  } catch {
+    return value;
+  }
+}
+
+/** Algorithms beside SFT have configurations already, but no training yet. Throws `config-invalid`. */
+export function requireSft(config: RunConfig): SftConfig {
+  if (config.algorithm === "sft") return config;
+  throw new AppError(
+    "config-invalid",
+    `algorithm: ${config.algorithm} cannot be trained by this version yet; its configuration is complete and valid. Supervised fine-tuning (sft) can.`,
+    { details: { key: "algorithm" } },
+  );
+}
+
+/** Settings of a program, under any known spelling. */
+export function readOptions(options: Readonly<Record<string, unknown>>): ImportReview {
+  return readSettings(options);
+}

@@ -1,0 +1,117 @@
+import type { SftConfig } from "../config/fields.ts";
+import type { AdapterConfig } from "../formats/adapter_config.ts";
+import type { ModelFolder } from "../formats/model_folder.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Host } from "../host/host.ts";
+import type { KernelProfile } from "../kernels/profile.ts";
+import { AppError } from "../lib/errors.ts";
+import { readAdapterFile } from "../model/adapter_file.ts";
+import type { Capacity } from "../model/batch_tables.ts";
+import type { NamedValues, Trainable } from "../model/loaded_model.ts";
+import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { Engine } from "./engine.ts";
+
+/** Where a run starts: what trains, and how its adapter will describe itself in a file. */
+export interface Start {
+  readonly trainable: Trainable;
+  /** Undefined for full fine-tuning. */
+  readonly adapter: AdapterConfig | undefined;
+  readonly notes: readonly string[];
+}
+
+/** A fresh adapter with PEFT's initialisation, the adapter of a file, or the model itself. */
+export async function startOf(
+  host: Pick<Host, "openAdapter">,
+  spec: ModelSpec,
+  config: SftConfig,
+): Promise<Start> {
+  if (!config.peft_enabled) return { trainable: { kind: "full" }, adapter: undefined, notes: [] };
+  if (config.adapter_name_or_path !== null) {
+    const file = await readAdapterFile(await host.openAdapter(config.adapter_name_or_path));
+    const settings = { ...file.settings, dropout: config.lora_dropout };
+    const adapter = { ...file.config, loraDropout: config.lora_dropout, baseModel: config.model_name };
+    return { trainable: { kind: "lora", settings, values: file.values }, adapter, notes: file.notes };
+  }
+  const settings: LoraSettings = {
+    rank: config.lora_rank,
+    alpha: config.lora_alpha,
+    rsLora: config.use_rslora,
+    dropout: config.lora_dropout,
+    targets: config.target_modules,
+  };
+  const adapter: AdapterConfig = {
+    r: settings.rank,
+    loraAlpha: settings.alpha,
+    loraDropout: settings.dropout,
+    useRslora: settings.rsLora,
+    targetModules: targetNames(spec, settings),
+    fanInFanOut: spec.conv1d,
+    baseModel: config.model_name,
+    revision: config.model_revision,
+  };
+  return {
+    trainable: { kind: "lora", settings, values: freshValues(spec, settings, config.seed) },
+    adapter,
+    notes: [],
+  };
+}
+
+/** The initial values of a new adapter, with their shapes. */
+export function freshValues(spec: ModelSpec, settings: LoraSettings, seed: number): NamedValues {
+  const data = initialAdapter(spec, settings, seed);
+  const names = adapterEntries(spec, settings, "policy").flatMap((entry) => entry.names);
+  return new Map(
+    names.map(({ name, shape }) => [name, { shape, data: data.get(name) ?? new Float32Array() }]),
+  );
+}
+
+/** What adapter_config.json names: plain module names where the setting said `all-linear`, as PEFT writes them. */
+function targetNames(spec: ModelSpec, { targets }: LoraSettings): readonly string[] | string {
+  if (targets !== "all-linear") return targets;
+  const last = (path: string) => path.slice(path.lastIndexOf(".") + 1);
+  const names = spec.layers.flatMap((layer) => [...layer.qkv, layer.output, ...layer.up, layer.down]);
+  return [...new Set(names.map(({ module }) => last(module)))];
+}
+
+export interface EnginePlan {
+  readonly model: ModelFolder;
+  readonly spec: ModelSpec;
+  readonly trainable: Trainable;
+  readonly capacity: Capacity;
+  readonly maxLength: number;
+  /** From a checkpoint, when a run is resumed. */
+  readonly profile: KernelProfile | undefined;
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** The engine that a configuration describes. Throws `config-invalid` when rows are longer than the model's positions. */
+export async function createEngine(gpu: Gpu, config: SftConfig, plan: EnginePlan): Promise<Engine> {
+  const { spec, maxLength, profile } = plan;
+  if (maxLength > spec.maxPositions) {
+    throw new AppError(
+      "config-invalid",
+      `max_seq_length allows rows of ${maxLength} tokens, but this model has ${spec.maxPositions} positions. Set max_seq_length to ${spec.maxPositions} or less.`,
+      { details: { key: "max_seq_length", limit: spec.maxPositions } },
+    );
+  }
+  const unsloth = config.backend === "unsloth";
+  const fourBit = config.peft_enabled && (config.load_in_4bit ?? unsloth);
+  return Engine.create(gpu, {
+    ...{ model: plan.model, spec, trainable: plan.trainable, capacity: plan.capacity, maxLength },
+    baseFormat: fourBit ? "nf4" : "stored",
+    rematerialize: config.gradient_checkpointing ?? unsloth,
+    micros: config.gradient_accumulation_steps,
+    loss: { kind: config.loss_type, smoothing: config.label_smoothing_factor },
+    optimizer: {
+      kind: config.optim,
+      beta1: config.adam_beta1,
+      beta2: config.adam_beta2,
+      epsilon: config.adam_epsilon,
+      weightDecay: config.weight_decay,
+      maxGradNorm: config.max_grad_norm,
+    },
+    ...(profile && { profile }),
+    onBytes: plan.onBytes,
+  });
+}

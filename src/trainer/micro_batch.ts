@@ -1,0 +1,54 @@
+import type { TrainingRow } from "../data/packed_rows.ts";
+import type { BatchRow, Capacity } from "../model/batch_tables.ts";
+
+/** Learned targets of some rows. */
+export function countTargets(rows: readonly TrainingRow[]): number {
+  return rows.reduce((sum, row) => sum + row.learned.reduce((a, b) => a + b, 0), 0);
+}
+
+export function countTokens(rows: readonly TrainingRow[]): number {
+  return rows.reduce((sum, row) => sum + row.ids.length, 0);
+}
+
+/**
+ * The sequences of a micro-batch for the engine, each learned target weighing `weight` in the loss. Packed rows come
+ * apart into their sequences: on the token axis every sequence is a row of its own.
+ */
+export function toBatchRows(rows: readonly TrainingRow[], weight: number): BatchRow[] {
+  return rows.flatMap((row) => {
+    let at = 0;
+    return row.lengths.map((length, i) => {
+      const ids = row.ids.subarray(at, at + length);
+      const learned = row.learned.subarray(at, at + length);
+      at += length;
+      const targets = Array.from(learned.keys()).filter((t) => t > 0 && learned[t] === 1);
+      // The file's row number seeds dropout; a packed row's sequences are told apart by their place in it.
+      const key = ((row.rowIndices[0] ?? 0) * 4096 + i) >>> 0;
+      return { ids, key, targets, weights: targets.map(() => weight) };
+    });
+  });
+}
+
+/** What any micro-batch of `batchSize` of these rows can need at most, whatever the order. */
+export function capacityFor(rows: readonly TrainingRow[], batchSize: number): Capacity {
+  const largest = (of: (row: TrainingRow) => number) =>
+    rows
+      .map(of)
+      .sort((a, b) => b - a)
+      .slice(0, batchSize)
+      .reduce((a, b) => a + b, 0);
+  return {
+    N: Math.max(
+      1,
+      largest((row) => row.ids.length),
+    ),
+    M: Math.max(
+      1,
+      largest((row) => countTargets([row])),
+    ),
+    R: Math.max(
+      1,
+      largest((row) => row.lengths.length),
+    ),
+  };
+}

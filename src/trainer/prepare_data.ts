@@ -1,0 +1,144 @@
+import type { CommonConfig, SftConfig } from "../config/fields.ts";
+import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
+import { type ExampleSet, readExamples } from "../data/dataset_formats.ts";
+import type { Example } from "../data/example.ts";
+import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
+import { type RowFile, readRows } from "../data/rows.ts";
+import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
+import { splitRows } from "../data/splits.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import type { Folder, Host } from "../host/host.ts";
+import { AppError } from "../lib/errors.ts";
+
+export interface TextTools {
+  readonly tokenizer: Tokenizer;
+  /** Undefined when the model has none and ChatML was not asked for. */
+  readonly template: ChatTemplate | undefined;
+}
+
+/** A dataset as it was read, in canonical form, cut into parts. */
+export interface Dataset {
+  readonly file: RowFile;
+  readonly set: ExampleSet;
+  readonly train: readonly Example[];
+  readonly validation: readonly Example[];
+  readonly test: readonly Example[];
+}
+
+export interface SftData {
+  readonly train: readonly TrainingRow[];
+  readonly validation: readonly TrainingRow[];
+  /** What a person should know: rows cut, dropped, ambiguous. */
+  readonly notes: readonly string[];
+}
+
+/** The model's tokenizer and chat template, or the template that the configuration asks for. */
+export async function loadTextTools(
+  folder: Folder,
+  config: Pick<CommonConfig, "chat_template">,
+): Promise<TextTools> {
+  const tokenizer = await loadTokenizer(folder);
+  const source = config.chat_template === "chatml" ? "chatml" : "model";
+  return { tokenizer, template: await loadChatTemplate(folder, tokenizer, { source }) };
+}
+
+/**
+ * Reads the dataset of a configuration and cuts it into train, validation and test. Throws `file-missing`,
+ * `dataset-invalid`; with `skipBadRows` unset also when any row cannot be used, naming the first.
+ */
+export async function loadDataset(
+  host: Pick<Host, "openDataset">,
+  config: CommonConfig,
+  hasTemplate: boolean,
+  skipBadRows: boolean,
+): Promise<Dataset> {
+  const read = async (name: string) => {
+    const limit = config.max_samples === null ? {} : { limit: config.max_samples };
+    const file = await readRows(await host.openDataset(name), limit);
+    const set = readExamples(file, {
+      purpose: "sft",
+      hasTemplate,
+      ...(config.column_mapping && { columnMapping: config.column_mapping }),
+      ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
+    });
+    if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
+    return { file, set };
+  };
+  const { file, set } = await read(config.dataset_name ?? "");
+  const percent = config.percent ?? 100;
+  const examples = set.examples.slice(0, Math.max(1, Math.ceil((set.examples.length * percent) / 100)));
+  if (config.eval_dataset_name !== null) {
+    const other = await read(config.eval_dataset_name);
+    return { file, set, train: examples, validation: limited(other.set.examples, config), test: [] };
+  }
+  const { val_split_ratio: valSplitRatio, test_split_ratio: testSplitRatio, seed } = config;
+  const parts = splitRows(examples.length, { valSplitRatio, testSplitRatio, seed });
+  const pick = (rows: readonly number[]) => rows.map((row) => examples[row] as Example);
+  return {
+    ...{ file, set, train: pick(parts.train), test: pick(parts.test) },
+    validation: limited(pick(parts.validation), config),
+  };
+}
+
+function limited(
+  examples: readonly Example[],
+  { max_eval_samples: limit }: CommonConfig,
+): readonly Example[] {
+  return limit === null ? examples : examples.slice(0, limit);
+}
+
+function badRows(name: string, set: ExampleSet): AppError {
+  const [first] = set.problems;
+  const rest = set.problemTotal > 1 ? ` ${set.problemTotal - 1} more rows have problems.` : "";
+  return new AppError(
+    "dataset-invalid",
+    `${name}: ${first?.message ?? "a row cannot be used."}${rest} ${set.examples.length} rows are usable; skip the others to go on.`,
+    {
+      details: {
+        name,
+        problems: set.problems.slice(0, 20),
+        total: set.problemTotal,
+        usable: set.examples.length,
+      },
+    },
+  );
+}
+
+/** Rows to tokens and targets, packed where the configuration asks for it. Throws `dataset-invalid`, `template-invalid`. */
+export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConfig): SftData {
+  const options: SftOptions = {
+    maxSeqLength: config.max_seq_length,
+    assistantOnlyLoss: config.assistant_only_loss,
+    packing: config.packing,
+    ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
+    ...(config.enable_thinking !== null && {
+      templateVariables: { enable_thinking: config.enable_thinking },
+    }),
+  };
+  const notes: string[] = [...dataset.set.notes];
+  const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
+    if (examples.length === 0) return [];
+    const built = buildSftExamples(examples, tools, { ...options, packing });
+    if (built.cut > 0)
+      notes.push(
+        `${built.cut} of ${examples.length} ${what} rows are longer than ${config.max_seq_length} tokens and were cut.`,
+      );
+    if (built.dropped.length > 0) {
+      notes.push(
+        `${built.dropped.length} ${what} rows have nothing to learn and were left out: ${built.dropped[0]?.reason}`,
+      );
+    }
+    if (built.withoutEnd > 0) {
+      notes.push(
+        `In ${built.withoutEnd} ${what} rows the end of the answer is not learned: such answers may never stop.`,
+      );
+    }
+    if (!packing) return unpackedRows(built.examples);
+    const packed = packedRows(built.examples, config.max_seq_length, config.packing_strategy);
+    if (packed.cutDocuments > 0) notes.push(`${packed.cutDocuments} ${what} rows were cut by packing.`);
+    return packed.rows;
+  };
+  const train = rowsOf(dataset.train, "training", config.packing);
+  // Evaluation is never packed, so that its loss does not depend on a training option.
+  return { train, validation: rowsOf(dataset.validation, "validation", false), notes };
+}

@@ -1,0 +1,348 @@
+import type { SftConfig } from "../config/fields.ts";
+import {
+  type BatchOptions,
+  type DataCursor,
+  type OptimizerStep,
+  optimizerSteps,
+  totalSteps,
+} from "../data/batches.ts";
+import type { TrainingRow } from "../data/packed_rows.ts";
+import type { CheckpointRecord, CheckpointStore } from "../host/host.ts";
+import { AppError } from "../lib/errors.ts";
+import { pruneCheckpoints } from "../storage/checkpoints.ts";
+import { afterEvaluation, type BestState, NO_BEST } from "./best_checkpoint.ts";
+import { restoreParams, restoreRun, saveRun } from "./checkpointing.ts";
+import type { Engine } from "./engine.ts";
+import { evaluateRows } from "./evaluation.ts";
+import { logValues, type StepRecord } from "./metrics.ts";
+import { countTargets, countTokens, toBatchRows } from "./micro_batch.ts";
+import type { SftData } from "./prepare_data.ts";
+import type { StepReport } from "./report.ts";
+import { learningRateShare, type ScheduleOptions, warmupSteps } from "./schedule.ts";
+
+/** What a run tells while it goes. Every call is made in the order of the steps. */
+export interface RunEvents {
+  /** One line of the log. Values may be non-finite; nothing is filtered. */
+  metrics(step: number, values: Readonly<Record<string, number>>): void;
+  /** After each optimizer step was handed to the GPU. */
+  step(step: number, tokens: number): void;
+  checkpoint(step: number): void;
+  /** At the steps of sample_every, with everything before it done on the GPU. */
+  sample(step: number): Promise<void>;
+  note(text: string): void;
+}
+
+/** Asked at every step border. */
+export interface RunControl {
+  readonly request: "go" | "pause" | "stop";
+}
+
+export type Outcome =
+  | {
+      readonly state: "done";
+      readonly step: number;
+      readonly stoppedEarly: boolean;
+      readonly reason: string | null;
+    }
+  | { readonly state: "paused"; readonly step: number; readonly reason: string | null };
+
+/** What a checkpoint holds of the loop itself. */
+interface LoopState {
+  readonly cursor: DataCursor;
+  readonly numTokens: number;
+  readonly best: BestState;
+  /** Steps of the last ten whose loss or gradient was not finite. */
+  readonly nonFinite: readonly number[];
+}
+
+export interface RunParts {
+  readonly run: string;
+  readonly engine: Engine;
+  readonly config: SftConfig;
+  /** training_config.yaml, resolved: kept in every checkpoint. */
+  readonly configText: string;
+  readonly data: SftData;
+  readonly checkpoints: CheckpointStore;
+  readonly events: RunEvents;
+  /** Files to keep beside a checkpoint for other tools: the PEFT files, trainer_state.json. */
+  readonly exportFiles?: (step: number) => Promise<readonly CheckpointRecord[]>;
+}
+
+/** Non-finite steps among the last ten that pause a run. */
+const NON_FINITE_LIMIT = 3;
+
+/**
+ * The loop of supervised fine-tuning: next window of micro-batches, accumulate, update, report, evaluate, save. Reports
+ * are read one step late, so that the GPU never waits for the host.
+ */
+export class TrainingRun {
+  readonly totalSteps: number;
+  readonly #parts: RunParts;
+  readonly #schedule: ScheduleOptions;
+  readonly #batchOptions: BatchOptions;
+  #steps: Generator<OptimizerStep, never>;
+  #step = 0;
+  #loop: LoopState = { cursor: { epoch: 0, position: 0 }, numTokens: 0, best: NO_BEST, nonFinite: [] };
+  #epoch = 0;
+  #pending: { record: Omit<StepRecord, "report">; read: Promise<StepReport> } | undefined;
+  #window: StepRecord[] = [];
+  #saved = -1;
+
+  constructor(parts: RunParts) {
+    const { config, data } = parts;
+    this.#parts = parts;
+    this.#batchOptions = batchOptions(config, data.train);
+    this.totalSteps = totalSteps(this.#batchOptions, config.num_epochs, config.max_steps ?? undefined);
+    this.#schedule = scheduleOf(config, this.totalSteps);
+    this.#steps = optimizerSteps(this.#batchOptions);
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get best(): BestState {
+    return this.#loop.best;
+  }
+
+  get numTokens(): number {
+    return this.#loop.numTokens;
+  }
+
+  /** Continues from a checkpoint to the same bits as if the run had never stopped. Throws `checkpoint-invalid`. */
+  async restore(step: number): Promise<void> {
+    const { checkpoints, run, engine } = this.#parts;
+    const state = await restoreRun(checkpoints, run, step, engine);
+    const loop = state.data as LoopState & { readonly epoch: number };
+    this.#loop = loop;
+    this.#epoch = loop.epoch;
+    this.#step = state.step;
+    this.#saved = state.step;
+    this.#window = thaw((state.metrics as { readonly window: string }).window);
+    this.#steps = optimizerSteps(this.#batchOptions, loop.cursor);
+  }
+
+  /** Trains until the end, a request, or `steps` more optimizer steps. */
+  async train(control: RunControl, steps = Number.POSITIVE_INFINITY): Promise<Outcome> {
+    const until = Math.min(this.totalSteps, this.#step + steps);
+    while (this.#step < until && control.request === "go") {
+      this.#submitStep();
+      const outcome = await this.#afterStep();
+      if (outcome) return outcome;
+    }
+    const reason = await this.#settle(true);
+    if (reason) return { state: "paused", step: this.#step, reason };
+    if (this.#step >= this.totalSteps) return this.#finish(false, null);
+    if (control.request === "stop") return this.#finish(true, "stopped by you");
+    await this.#save();
+    return { state: "paused", step: this.#step, reason: null };
+  }
+
+  /** What is due at a step border: the report of the step before, samples, evaluation, a checkpoint. */
+  async #afterStep(): Promise<Outcome | undefined> {
+    const { events, config } = this.#parts;
+    const step = this.#step;
+    const reason = await this.#settle(this.#isBorder());
+    if (reason) return { state: "paused", step, reason };
+    if (this.#samplesAt(step)) await events.sample(step);
+    if (this.#evaluatesAt(step) && (await this.#evaluate())) {
+      return this.#finish(
+        true,
+        `${config.metric_for_best_model} did not improve in ${config.early_stopping_patience} evaluations`,
+      );
+    }
+    if (this.#savesAt(step)) await this.#save();
+    return undefined;
+  }
+
+  /** One optimizer step: every micro-batch, then the update. Nothing here waits for the GPU. */
+  #submitStep(): void {
+    const { engine, config, data, events } = this.#parts;
+    const { batches, next, epochsDone } = this.#steps.next().value;
+    const micros = batches.map((rows) => rows.map((row) => data.train[row] as TrainingRow));
+    const targets = micros.reduce((sum, rows) => sum + countTargets(rows), 0);
+    const step = this.#step;
+    micros.forEach((rows, micro) => {
+      const noise = neftuneNoise(config, rows, engine.spec.hidden);
+      engine.accumulate(toBatchRows(rows, targets === 0 ? 0 : 1 / targets), {
+        micro,
+        step,
+        seed: config.seed,
+        noise,
+      });
+    });
+    const learningRate = config.learning_rate * learningRateShare(this.#schedule, step);
+    const report = engine.update({ lr: learningRate, step, micros: micros.length });
+    const tokens = micros.reduce((sum, rows) => sum + countTokens(rows), 0);
+    const numTokens = this.#loop.numTokens + tokens;
+    this.#previous = this.#pending;
+    const record = { step: step + 1, learningRate, epoch: epochsDone, numTokens };
+    this.#pending = { record, read: report.read() };
+    this.#loop = { ...this.#loop, cursor: next, numTokens };
+    this.#step = step + 1;
+    this.#epoch = epochsDone;
+    events.step(this.#step, tokens);
+  }
+
+  #previous: { record: Omit<StepRecord, "report">; read: Promise<StepReport> } | undefined;
+
+  /** Takes in the reports that are due: the step before, and at a border also the last. Returns why the run must pause. */
+  async #settle(all: boolean): Promise<string | undefined> {
+    const due = [this.#previous, all ? this.#pending : undefined];
+    this.#previous = undefined;
+    if (all) this.#pending = undefined;
+    let reason: string | undefined;
+    for (const entry of due) {
+      if (!entry) continue;
+      reason = this.#take({ ...entry.record, report: await entry.read }) ?? reason;
+    }
+    return reason;
+  }
+
+  #take(record: StepRecord): string | undefined {
+    const { config, events } = this.#parts;
+    this.#window.push(record);
+    if (record.step % config.logging_steps === 0 || record.step === this.totalSteps) {
+      events.metrics(record.step, logValues(this.#window));
+      this.#window = [];
+    }
+    const recent = this.#loop.nonFinite.filter((step) => step > record.step - 10);
+    const nonFinite = record.report.finite ? recent : [...recent, record.step];
+    this.#loop = { ...this.#loop, nonFinite };
+    if (record.report.finite) return undefined;
+    events.note(`Step ${record.step}: loss or gradient is not a number; the update was skipped.`);
+    if (nonFinite.length < NON_FINITE_LIMIT) return undefined;
+    return `The loss or its gradient was not a number in ${nonFinite.length} of the last ten steps (${nonFinite.join(", ")}). The updates were skipped and nothing was saved since. A lower learning rate usually helps; the run can go back to its last checkpoint.`;
+  }
+
+  /** Whether something after this step needs its results: then the report is awaited at once. */
+  #isBorder(): boolean {
+    return this.#samplesAt(this.#step) || this.#evaluatesAt(this.#step) || this.#savesAt(this.#step);
+  }
+
+  #samplesAt(step: number): boolean {
+    const { sample_every: every } = this.#parts.config;
+    return every > 0 && step % every === 0;
+  }
+
+  #evaluatesAt(step: number): boolean {
+    const { config, data } = this.#parts;
+    if (data.validation.length === 0 || config.eval_strategy === "no") return false;
+    if (config.eval_strategy === "epoch") return this.#endsEpoch();
+    return step % config.eval_steps === 0 || step === this.totalSteps;
+  }
+
+  #savesAt(step: number): boolean {
+    const { config } = this.#parts;
+    if (config.save_strategy === "epoch") return this.#endsEpoch();
+    return config.save_strategy === "steps" && step % config.save_steps === 0;
+  }
+
+  #endsEpoch(): boolean {
+    return this.#loop.cursor.position === 0 || this.#step === this.totalSteps;
+  }
+
+  /** Held-out loss. True when patience has run out. */
+  async #evaluate(): Promise<boolean> {
+    const { engine, config, data, events } = this.#parts;
+    const values = await evaluateRows(
+      engine,
+      data.validation,
+      config.eval_batch_size,
+      config.gradient_accumulation_steps,
+    );
+    events.metrics(this.#step, { ...values, epoch: this.#epoch });
+    const name = config.metric_for_best_model;
+    const value = values[name.startsWith("eval_") ? name : `eval_${name}`];
+    if (value === undefined) return false;
+    const rules = { greaterIsBetter: config.greater_is_better, threshold: config.early_stopping_threshold };
+    const best = afterEvaluation(this.#loop.best, this.#step, value, rules);
+    this.#loop = { ...this.#loop, best };
+    // The best step must be there to come back to, also when no save was due.
+    if (best.step === this.#step && config.load_best_model_at_end) await this.#save();
+    const patience = config.early_stopping_patience;
+    return patience !== null && best.patienceUsed >= patience;
+  }
+
+  async #save(): Promise<void> {
+    const { run, engine, config, configText, checkpoints, events, exportFiles } = this.#parts;
+    if (this.#saved === this.#step) return;
+    const state = {
+      step: this.#step,
+      config: configText,
+      random: { seed: config.seed },
+      data: { ...this.#loop, epoch: this.#epoch },
+      scheduler: { totalSteps: this.totalSteps },
+      metrics: { window: freeze(this.#window) },
+      kernels: engine.profile,
+    };
+    await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);
+    this.#saved = this.#step;
+    const keep = this.#loop.best.step === null ? [] : [this.#loop.best.step];
+    await pruneCheckpoints(checkpoints, run, config.save_total_limit, keep);
+    events.checkpoint(this.#step);
+  }
+
+  async #finish(stoppedEarly: boolean, reason: string | null): Promise<Outcome> {
+    const { config, engine, checkpoints, run, events } = this.#parts;
+    await this.#settle(true);
+    await this.#save();
+    const { best } = this.#loop;
+    if (config.load_best_model_at_end && best.step !== null && best.step !== this.#step) {
+      await restoreParams(checkpoints, run, best.step, engine);
+      events.note(
+        `The best checkpoint, step ${best.step} (${config.metric_for_best_model} ${best.metric}), was brought back.`,
+      );
+    }
+    return { state: "done", step: this.#step, stoppedEarly, reason };
+  }
+}
+
+/** Uniform noise of half width alpha / sqrt(L d), L the longest row of the micro-batch. NEFTune, arXiv:2310.05914. */
+function neftuneNoise(config: SftConfig, rows: readonly TrainingRow[], hidden: number): number {
+  const alpha = config.neftune_noise_alpha;
+  if (alpha === null) return 0;
+  return alpha / Math.sqrt(Math.max(...rows.map((row) => row.ids.length)) * hidden);
+}
+
+export function batchOptions(config: SftConfig, rows: readonly TrainingRow[]): BatchOptions {
+  if (rows.length === 0) throw new AppError("dataset-invalid", "There is no row to train on.");
+  return {
+    rows: rows.length,
+    batchSize: config.batch_size,
+    gradientAccumulationSteps: config.gradient_accumulation_steps,
+    strategy: config.train_sampling_strategy,
+    seed: config.data_seed ?? config.seed,
+    lengths: rows.map((row) => row.ids.length),
+  };
+}
+
+function scheduleOf(config: SftConfig, total: number): ScheduleOptions {
+  return {
+    name: config.lr_scheduler,
+    totalSteps: total,
+    warmupSteps: config.warmup_steps ?? warmupSteps(total, undefined, config.warmup_ratio),
+    cycles: config.num_cycles,
+    endShare: config.lr_end / config.learning_rate,
+    power: config.power,
+    decaySteps: config.num_decay_steps ?? 0,
+    minShare: config.min_lr_ratio,
+  };
+}
+
+/** Steps not yet logged, as text: a checkpoint's numbers are finite, and a skipped step's loss is not. */
+function freeze(window: readonly StepRecord[]): string {
+  return JSON.stringify(window, (_, value: unknown) =>
+    typeof value === "number" && !Number.isFinite(value) ? { notFinite: String(value) } : value,
+  );
+}
+
+function thaw(text: string): StepRecord[] {
+  return JSON.parse(text, (_, value: unknown) =>
+    typeof value === "object" && value !== null && "notFinite" in value ? Number(value.notFinite) : value,
+  ) as StepRecord[];
+}
