@@ -5,6 +5,7 @@ import { type Gpu, openGpu } from "../gpu/device.ts";
 import { installDawn } from "./dawn.ts";
 import { Comparison, TOLERANCE, TRAIN_TOLERANCE, type Verdict } from "./parity/compare.ts";
 import { checkForward, forwardLogits } from "./parity/forward.ts";
+import { checkGenerate, runGenerate } from "./parity/generate.ts";
 import { type GoldenCase, readCase } from "./parity/golden_case.ts";
 import { checkNf4 } from "./parity/nf4.ts";
 import { checkSft, runSft } from "./parity/sft.ts";
@@ -22,6 +23,7 @@ type Check = (subject: Subject, golden: GoldenCase, comparison: Comparison) => P
 /** What each kind of case does on the trl backend. */
 const TRL_CHECKS: Readonly<Record<string, Check>> = {
   forward: (subject, golden, comparison) => checkForward(subject, golden, TRL, comparison),
+  generate: (subject, golden, comparison) => checkGenerate(subject, golden, TRL, comparison),
   sft: (subject, golden, comparison) => checkSft(subject, golden, TRL, comparison),
   train: (subject, golden, comparison) => checkTrain(subject, golden, TRL, comparison),
 };
@@ -32,6 +34,10 @@ const UNSLOTH_CHECKS: Readonly<Record<string, Check>> = {
     const expected = await forwardLogits(subject, golden, ROUND_TRIP);
     const actual = await forwardLogits(subject, golden, UNSLOTH);
     compareMaps(comparison, actual, expected);
+  },
+  generate: async (subject, golden, comparison) => {
+    const expected = await runGenerate(subject, golden, ROUND_TRIP);
+    comparison.equal("new_ids", await runGenerate(subject, golden, UNSLOTH), expected);
   },
   sft: async (subject, golden, comparison) => {
     const expected = await runSft(subject, golden, ROUND_TRIP);

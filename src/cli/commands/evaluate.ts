@@ -1,0 +1,41 @@
+import { createSftTrainer } from "../../api/sft_trainer.ts";
+import { createNodeHost } from "../../host/node.ts";
+import { loadConfig, requireSft } from "../load_config.ts";
+import type { Output } from "../output.ts";
+import { publicDir } from "../public_dir.ts";
+
+/**
+ * `aligntune evaluate`: loss and token accuracy on the held-out rows of a configuration's dataset, for the model as it
+ * starts (adapter_name_or_path included).
+ */
+export async function evaluate(
+  args: {
+    readonly config: string | undefined;
+    readonly recipe: string | undefined;
+    readonly set: readonly string[];
+    readonly skipBadRows: boolean;
+  },
+  output: Output,
+): Promise<number> {
+  const loaded = await loadConfig({ file: args.config, recipe: args.recipe, set: args.set });
+  const config = requireSft(loaded.config);
+  const trainer = await createSftTrainer({
+    ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },
+    host: createNodeHost({ publicDir: publicDir(), runDir: () => config.output_dir }),
+    events: {
+      metrics: () => {},
+      step: () => {},
+      checkpoint: () => {},
+      sample: async () => {},
+      note: () => {},
+    },
+  });
+  try {
+    const values = await trainer.evaluate();
+    const lines = Object.entries(values).map(([name, value]) => `${name}: ${value.toPrecision(6)}`);
+    output.emit(values, lines.join("\n"));
+    return 0;
+  } finally {
+    trainer.close();
+  }
+}
