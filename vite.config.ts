@@ -1,26 +1,25 @@
 import react from "@vitejs/plugin-react";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-
-const CHROMIUM_ARGS = [
-  "--no-sandbox",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--enable-features=Vulkan,WebGPUService",
-];
+import { SECURITY_HEADERS } from "./scripts/security_headers.mjs";
+import { serviceWorker } from "./scripts/service_worker_plugin.ts";
+import { CHROMIUM } from "./test/setup/chromium.ts";
 
 const GPU_TESTS = "test/{gpu,kernels,model,rollout,trainer}/**/*.test.ts";
 
 export default defineConfig({
   base: "./",
-  plugins: [react()],
+  plugins: [react(), serviceWorker()],
   worker: { format: "es" },
-  build: { target: "es2023", chunkSizeWarningLimit: 1500 },
+  // Beside dist/node, the bundled command line. No file becomes a data: address, which the page's policy refuses to fetch.
+  build: {
+    outDir: "dist/app",
+    emptyOutDir: true,
+    target: "es2023",
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1500,
+  },
+  preview: { headers: { ...SECURITY_HEADERS } },
   test: {
     projects: [
       {
@@ -55,10 +54,7 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: {
-                args: CHROMIUM_ARGS,
-                executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-              },
+              launchOptions: CHROMIUM,
             }),
             instances: [{ browser: "chromium" }],
           },
