@@ -44,12 +44,12 @@ struct Params {
   tag: u32, // dropout
   ranksPerSegment: u32,
   rate: f32,
+  counted: u32, // the rows counted by Step are N tokens (0) or M loss tokens (1) or R sequences (2)
 }
 struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
 
 const FORMAT = 0u; // one of 0, 1, 2, 3: f32, bf16, f16, nf4
 const LORA = 0u; // one of 0, 1, 2: none, a low-rank term, one with dropout
-const ROWS = 0u; // one of 0, 1, 2: the rows counted by Step are N tokens, M loss tokens or R sequences
 
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
@@ -121,7 +121,7 @@ fn keep4(h: u32, c: u32) -> vec4f {
 
 @compute @workgroup_size(4, 4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
+  let rows = select(select(step.N, step.M, p.counted == 1u), step.R, p.counted == 2u);
   let r0 = id.y * 8u;
   let c0 = id.x * 8u;
   if (r0 >= rows || c0 >= p.K) { return; }
@@ -160,8 +160,18 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var s70 = vec4f(0.0); var s71 = vec4f(0.0);
 
   for (var m = 0u; m < p.M; m++) {
-    let b0 = vec4f(element(w0 + m * p.K), element(w1 + m * p.K), element(w2 + m * p.K), element(w3 + m * p.K));
-    let b1 = vec4f(element(w4 + m * p.K), element(w5 + m * p.K), element(w6 + m * p.K), element(w7 + m * p.K));
+    var b0 = vec4f(0.0);
+    var b1 = vec4f(0.0);
+    if (FORMAT == 3u) { // one place that decodes, because it is long
+      for (var i = 0u; i < min(8u, p.K - c0); i++) {
+        let value = element(p.first + m * p.K + c0 + i);
+        b0 = select(b0, vec4f(value), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
+        b1 = select(b1, vec4f(value), vec4u(i) == vec4u(4u, 5u, 6u, 7u));
+      }
+    } else {
+      b0 = vec4f(element(w0 + m * p.K), element(w1 + m * p.K), element(w2 + m * p.K), element(w3 + m * p.K));
+      b1 = vec4f(element(w4 + m * p.K), element(w5 + m * p.K), element(w6 + m * p.K), element(w7 + m * p.K));
+    }
     let a0 = x[x0 + m];
     let a1 = x[x1 + m];
     let a2 = x[x2 + m];

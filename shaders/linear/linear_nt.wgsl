@@ -44,12 +44,12 @@ struct Params {
   tag: u32, // dropout
   ranksPerSegment: u32,
   rate: f32,
+  counted: u32, // the rows counted by Step are N tokens (0) or M loss tokens (1) or R sequences (2)
 }
 struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, step: u32, lr: f32, noise: f32, temperature: f32, top_p: f32, min_p: f32, penalty: f32, top_k: u32, spare: u32 }
 
 const FORMAT = 0u; // one of 0, 1, 2, 3: f32, bf16, f16, nf4
 const LORA = 0u; // one of 0, 1, 2: none, a low-rank term, one with dropout
-const ROWS = 0u; // one of 0, 1, 2: the rows counted by Step are N tokens, M loss tokens or R sequences
 
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
@@ -121,7 +121,7 @@ fn keep4(h: u32, c: u32) -> vec4f {
 
 @compute @workgroup_size(4, 4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let rows = select(select(step.N, step.M, ROWS == 1u), step.R, ROWS == 2u);
+  let rows = select(select(step.N, step.M, p.counted == 1u), step.R, p.counted == 2u);
   let r0 = id.y * 8u;
   let c0 = id.x * 8u;
   if (r0 >= rows || c0 >= p.M) { return; }
@@ -160,8 +160,18 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var s70 = vec4f(0.0); var s71 = vec4f(0.0);
 
   for (var k = 0u; k < p.K; k++) {
-    let b0 = vec4f(element(w0 + k), element(w1 + k), element(w2 + k), element(w3 + k));
-    let b1 = vec4f(element(w4 + k), element(w5 + k), element(w6 + k), element(w7 + k));
+    var b0 = vec4f(0.0);
+    var b1 = vec4f(0.0);
+    if (FORMAT == 3u) { // one place that decodes, because it is long
+      for (var i = 0u; i < min(8u, p.M - c0); i++) {
+        let value = element(p.first + c0 * p.K + k + i * p.K);
+        b0 = select(b0, vec4f(value), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
+        b1 = select(b1, vec4f(value), vec4u(i) == vec4u(4u, 5u, 6u, 7u));
+      }
+    } else {
+      b0 = vec4f(element(w0 + k), element(w1 + k), element(w2 + k), element(w3 + k));
+      b1 = vec4f(element(w4 + k), element(w5 + k), element(w6 + k), element(w7 + k));
+    }
     let a0 = x[x0 + k];
     let a1 = x[x1 + k];
     let a2 = x[x2 + k];

@@ -3,6 +3,7 @@ import type { Grid, Recorder } from "../../gpu/recorder.ts";
 import type { StepValues } from "../../gpu/step.ts";
 import { numel, type Tensor } from "../../gpu/tensor.ts";
 import { invariant } from "../../lib/errors.ts";
+import type { KernelProfile } from "../profile.ts";
 import { type LoraTerm, WEIGHT_FORMATS, type Weight } from "./weight.ts";
 
 /** What `linearNt` and `linearNn` have in common: the bindings, the parameters and the choice of variant. */
@@ -38,6 +39,7 @@ export interface LinearOptions {
   readonly dropout?: { readonly rate: number; readonly tag: number };
 }
 
+export const LINEAR_CONSTS = { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2] };
 export const LINEAR_READS = ["weight", "bias", "matrix", "keys"] as const;
 export const LINEAR_WRITES = ["x", "residual", "u", "y"] as const;
 export const LINEAR_PARAMS = {
@@ -75,9 +77,10 @@ export const LINEAR_PARAMS = {
   tag: "u32",
   ranksPerSegment: "u32",
   rate: "f32",
+  counted: "u32",
 } as const;
 
-export type LinearKernel = Kernel<
+type LinearKernel = Kernel<
   (typeof LINEAR_READS)[number],
   (typeof LINEAR_WRITES)[number],
   keyof typeof LINEAR_PARAMS
@@ -86,7 +89,7 @@ export type LinearKernel = Kernel<
 export const ROW_COUNTS = { N: 0, M: 1, R: 2 } as const;
 
 /** The rows and columns of outputs that a workgroup makes. */
-export interface Tile {
+interface Tile {
   readonly rows: number;
   readonly columns: number;
 }
@@ -96,46 +99,50 @@ export function rowLength(tensor: Tensor): number {
   return numel(tensor.shape.slice(1));
 }
 
-export function tileGrid(rows: (step: StepValues) => number, columns: number, tile: Tile): Grid {
+function tileGrid(rows: (step: StepValues) => number, columns: number, tile: Tile): Grid {
   const x = Math.ceil(columns / tile.columns);
   return (step) => [x, Math.ceil(rows(step) / tile.rows)];
 }
 
 /** Sizes of one call: `sum` is the length of each dot product, `outputs` the number of columns made. */
-export interface LinearSizes {
+interface LinearSizes {
   readonly sum: number;
   readonly outputs: number;
 }
 
-/** Whether every quad of elements that the kernels load starts at a multiple of 4 and no sum has a rest. */
-export function isVectorisable({ x, weight }: LinearArgs, { xColumn = 0 }: LinearOptions, sum: number) {
-  return [weight.first, weight.cols, sum, rowLength(x), xColumn].every((n) => n % 4 === 0);
+/** The two shaders of one binding: one for CPU adapters and for any shape, one through workgroup memory. */
+interface LinearKernels {
+  readonly plain: LinearKernel;
+  readonly tiled: LinearKernel;
 }
 
-/** Records one linear with the given kernel. `profile` is part of every binding's signature; the caller chose by it. */
+/** What the shaders make at a time. */
+const PLAIN_TILE = { rows: 32, columns: 32 };
+const TILED_TILE = { rows: 64, columns: 64 };
+
+/** Whether every quad of elements that the tiled kernels load is aligned, and no sum ends within one. */
+function isTileable({ x, weight }: LinearArgs, { xColumn = 0 }: LinearOptions, sum: number): boolean {
+  // The tiled kernels bind words in pairs: the last of an odd number would be out of reach.
+  const isPaired = weight.format !== "nf4" || numel(weight.tensor.shape) % 2 === 0;
+  return isPaired && [weight.first, weight.cols, sum, rowLength(x), xColumn].every((n) => n % 4 === 0);
+}
+
+/** Records one linear with the shader for this profile and these shapes. */
 export function recordLinear(
   recorder: Recorder,
-  kernel: LinearKernel,
-  tile: Tile,
+  { kind }: KernelProfile,
+  kernels: LinearKernels,
   args: LinearArgs,
   options: LinearOptions,
   { sum, outputs }: LinearSizes,
-  consts: Readonly<Record<string, number>>,
 ): void {
+  const isTiled = kind === "gpu" && isTileable(args, options, sum);
+  const kernel = isTiled ? kernels.tiled : kernels.plain;
   const { x, y, weight, bias, residual, lora } = args;
   checkLinear(kernel.name, args, options, { sum, outputs });
   recorder.run(
     kernel,
-    {
-      weight: weight.tensor,
-      bias: bias ?? weight.tensor,
-      matrix: lora?.matrix ?? weight.tensor,
-      keys: args.keys ?? weight.tensor,
-      x,
-      residual: residual ?? recorder.alloc("none", [1]),
-      u: lora?.u ?? recorder.alloc("none", [1]),
-      y,
-    },
+    linearTensors(recorder, args),
     {
       M: weight.rows,
       K: weight.cols,
@@ -146,23 +153,42 @@ export function recordLinear(
       ldy: rowLength(y),
       ldr: residual ? rowLength(residual) : 0,
       flags: (bias ? 1 : 0) + (residual ? 2 : 0) + (options.accumulate ? 4 : 0),
-      scaleCodes: weight.nf4?.scaleCodes ?? 0,
-      scales: weight.nf4?.scales ?? 0,
-      map: weight.nf4?.map ?? 0,
-      offset: weight.nf4?.offset ?? 0,
+      ...nf4Params(weight),
       ...loraParams(lora, options),
+      counted: ROW_COUNTS[options.rows],
     },
-    tileGrid((step) => step[options.rows], outputs, tile),
+    tileGrid((step) => step[options.rows], outputs, isTiled ? TILED_TILE : PLAIN_TILE),
     {
       consts: {
-        ...consts,
         FORMAT: WEIGHT_FORMATS[weight.format],
-        ROWS: ROW_COUNTS[options.rows],
         LORA: loraMode(lora, options),
       },
       flops: (step) => 2 * step[options.rows] * outputs * (sum + (lora?.rank ?? 0)),
     },
   );
+}
+
+/** Every binding; what is absent is never read, so anything may stand in for it. */
+function linearTensors(recorder: Recorder, { x, y, weight, bias, residual, lora, keys }: LinearArgs) {
+  return {
+    weight: weight.tensor,
+    bias: bias ?? weight.tensor,
+    matrix: lora?.matrix ?? weight.tensor,
+    keys: keys ?? weight.tensor,
+    x,
+    residual: residual ?? recorder.alloc("none", [1]),
+    u: lora?.u ?? recorder.alloc("none", [1]),
+    y,
+  };
+}
+
+function nf4Params({ nf4 }: Weight) {
+  return {
+    scaleCodes: nf4?.scaleCodes ?? 0,
+    scales: nf4?.scales ?? 0,
+    map: nf4?.map ?? 0,
+    offset: nf4?.offset ?? 0,
+  };
 }
 
 function loraMode(lora: LoraTerm | undefined, { dropout }: LinearOptions): number {

@@ -1,4 +1,5 @@
 import source from "../../../shaders/linear/linear_backward_w.wgsl?raw";
+import tiledSource from "../../../shaders/linear/linear_backward_w_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import type { StepValues } from "../../gpu/step.ts";
@@ -7,14 +8,20 @@ import { invariant } from "../../lib/errors.ts";
 import type { KernelProfile } from "../profile.ts";
 import { ROW_COUNTS, rowLength } from "./linear.ts";
 
-export const linearBackwardWKernel = defineKernel({
-  name: "linear_backward_w",
-  source,
+const interfaceOfBoth = {
   reads: [],
   writes: ["x", "dy", "dw"],
   params: { M: "u32", K: "u32", dyColumn: "u32", ldy: "u32", xColumn: "u32", ldx: "u32", counted: "u32" },
   step: true,
-});
+} as const;
+const plain = {
+  kernel: defineKernel({ name: "linear_backward_w", source, ...interfaceOfBoth }),
+  tile: { rows: 32, columns: 32 },
+};
+const tiled = {
+  kernel: defineKernel({ name: "linear_backward_w_tiled", source: tiledSource, ...interfaceOfBoth }),
+  tile: { rows: 64, columns: 64 },
+};
 
 export interface LinearBackwardWOptions {
   /** Which count of `Step` the rows follow. */
@@ -23,15 +30,13 @@ export interface LinearBackwardWOptions {
   readonly xColumn?: number;
 }
 
-const TILE = { rows: 32, columns: 32 };
-
 /**
  * Records dw (M, K) += dy' x, of M columns of dy from dyColumn and K columns of x from xColumn. For a Conv1D exchange
  * x and dy. Math and shapes: shaders/linear/linear_backward_w.wgsl.
  */
 export function linearBackwardW(
   recorder: Recorder,
-  _profile: KernelProfile,
+  { kind }: KernelProfile,
   { x, dy, dw }: Record<"x" | "dy" | "dw", Tensor>,
   { rows, dyColumn = 0, xColumn = 0 }: LinearBackwardWOptions,
 ): void {
@@ -40,9 +45,11 @@ export function linearBackwardW(
   const [ldx, ldy] = [rowLength(x), rowLength(dy)];
   invariant(dyColumn + M <= ldy, `linear_backward_w: ${dy.label} has fewer than ${dyColumn + M} columns`);
   invariant(xColumn + K <= ldx, `linear_backward_w: ${x.label} has fewer than ${xColumn + K} columns`);
-  const grid = [Math.ceil(K / TILE.columns), Math.ceil(M / TILE.rows)] as const;
+  const isAligned = [M, K, ldx, ldy, dyColumn, xColumn].every((n) => n % 4 === 0);
+  const { kernel, tile } = kind === "gpu" && isAligned ? tiled : plain;
+  const grid = [Math.ceil(K / tile.columns), Math.ceil(M / tile.rows)] as const;
   recorder.run(
-    linearBackwardWKernel,
+    kernel,
     { x, dy, dw },
     { M, K, dyColumn, ldy, xColumn, ldx, counted: ROW_COUNTS[rows] },
     (step) => (step[rows] === 0 ? [0] : grid),

@@ -1,8 +1,10 @@
 import source from "../../../shaders/linear/linear_nn.wgsl?raw";
+import tiledSource from "../../../shaders/linear/linear_nn_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import type { KernelProfile } from "../profile.ts";
 import {
+  LINEAR_CONSTS,
   LINEAR_PARAMS,
   LINEAR_READS,
   LINEAR_WRITES,
@@ -11,17 +13,17 @@ import {
   recordLinear,
 } from "./linear.ts";
 
-export const linearNnKernel = defineKernel({
-  name: "linear_nn",
-  source,
+const interfaceOfBoth = {
   reads: LINEAR_READS,
   writes: LINEAR_WRITES,
   params: LINEAR_PARAMS,
   step: true,
-  consts: { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2], ROWS: [0, 1, 2] },
-});
-
-const TILE = { rows: 32, columns: 32 };
+  consts: LINEAR_CONSTS,
+} as const;
+const kernels = {
+  plain: defineKernel({ name: "linear_nn", source, ...interfaceOfBoth }),
+  tiled: defineKernel({ name: "linear_nn_tiled", source: tiledSource, ...interfaceOfBoth }),
+};
 
 /**
  * Records y = x W with bias, residual and low-rank term. Math and shapes: shaders/linear/linear_nn.wgsl.
@@ -29,10 +31,10 @@ const TILE = { rows: 32, columns: 32 };
  */
 export function linearNn(
   recorder: Recorder,
-  _profile: KernelProfile,
+  profile: KernelProfile,
   args: LinearArgs,
   options: LinearOptions,
 ): void {
   const { cols: outputs, rows: sum } = args.weight;
-  recordLinear(recorder, linearNnKernel, TILE, args, options, { sum, outputs }, {});
+  recordLinear(recorder, profile, kernels, args, options, { sum, outputs });
 }

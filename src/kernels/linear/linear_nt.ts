@@ -1,8 +1,10 @@
 import source from "../../../shaders/linear/linear_nt.wgsl?raw";
+import tiledSource from "../../../shaders/linear/linear_nt_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import type { KernelProfile } from "../profile.ts";
 import {
+  LINEAR_CONSTS,
   LINEAR_PARAMS,
   LINEAR_READS,
   LINEAR_WRITES,
@@ -11,17 +13,17 @@ import {
   recordLinear,
 } from "./linear.ts";
 
-export const linearNtKernel = defineKernel({
-  name: "linear_nt",
-  source,
+const interfaceOfBoth = {
   reads: LINEAR_READS,
   writes: LINEAR_WRITES,
   params: LINEAR_PARAMS,
   step: true,
-  consts: { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2], ROWS: [0, 1, 2] },
-});
-
-const TILE = { rows: 32, columns: 32 };
+  consts: LINEAR_CONSTS,
+} as const;
+const kernels = {
+  plain: defineKernel({ name: "linear_nt", source, ...interfaceOfBoth }),
+  tiled: defineKernel({ name: "linear_nt_tiled", source: tiledSource, ...interfaceOfBoth }),
+};
 
 /**
  * Records y = x W' with bias, residual and low-rank term. Math and shapes: shaders/linear/linear_nt.wgsl.
@@ -29,10 +31,10 @@ const TILE = { rows: 32, columns: 32 };
  */
 export function linearNt(
   recorder: Recorder,
-  _profile: KernelProfile,
+  profile: KernelProfile,
   args: LinearArgs,
   options: LinearOptions,
 ): void {
   const { rows: outputs, cols: sum } = args.weight;
-  recordLinear(recorder, linearNtKernel, TILE, args, options, { sum, outputs }, {});
+  recordLinear(recorder, profile, kernels, args, options, { sum, outputs });
 }

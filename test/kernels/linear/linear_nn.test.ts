@@ -15,24 +15,27 @@ const SEGMENTS = [
 const SIZES = [
   { rows: 1, M: 1, K: 1 },
   { rows: 31, M: 7, K: 33, first: 3, xColumn: 1, yColumn: 2, extra: 3 },
-  { rows: 33, M: 36, K: 31, first: 12, xColumn: 4, yColumn: 3, extra: 4 },
-  { rows: 65, M: 40, K: 63, first: 8, yColumn: 5, extra: 4 },
+  { rows: 33, M: 36, K: 32, first: 12, xColumn: 4, yColumn: 3, extra: 4 },
+  { rows: 65, M: 40, K: 60, first: 8, yColumn: 5, extra: 4 },
   { rows: 63, M: 20, K: 68, xColumn: 8, extra: 4 },
 ] as const;
-const OPTIONS = [
-  {},
-  { bias: true, residual: true },
-  { accumulate: true, lora: { rank: 5, segments: SEGMENTS } },
-  { bias: true, lora: { rank: 20, segments: SEGMENTS.slice(0, 1), ranksPerSegment: 10 }, rate: 0.3 },
+/** Every format and every kind of low-rank term, in few variants: a CPU adapter compiles each for a second or more. */
+const VARIANTS = [
+  { format: "f32", bias: true, residual: true },
+  { format: "bf16", accumulate: true, lora: { rank: 5, segments: SEGMENTS } },
+  {
+    format: "f16",
+    bias: true,
+    rate: 0.3,
+    lora: { rank: 20, segments: SEGMENTS.slice(0, 1), ranksPerSegment: 10 },
+  },
+  { format: "nf4" },
 ] as const;
-const FORMATS = ["f32", "bf16", "f16", "nf4"] as const;
 const KINDS = ["cpu", "gpu"] as const;
 
 describe("linear_nn", () => {
-  const cases = KINDS.flatMap((kind) =>
-    FORMATS.flatMap((format, f) =>
-      SIZES.map((size, s) => ({ kind, format, ...size, ...OPTIONS[(f + s) % OPTIONS.length] })),
-    ),
+  const cases: readonly Setting[] = KINDS.flatMap((kind) =>
+    VARIANTS.flatMap((variant) => SIZES.map((size) => ({ kind, ...variant, ...size }))),
   );
   it.each(cases)("matches the oracle, %o", async (setting) => {
     const { error, untouched } = await run(setting);
@@ -56,7 +59,7 @@ describe("linear_nn", () => {
   });
 
   it.each(KINDS)("gives a row the same bits whatever the number of rows, %s", async (kind) => {
-    const setting = { kind, M: 64, K: 40, lora: { rank: 5, segments: SEGMENTS.slice(0, 1) } };
+    const setting = { kind, format: "bf16", M: 64, K: 40, lora: { rank: 5, segments: SEGMENTS } } as const;
     const many = await run({ ...setting, rows: 70 });
     const one = await run({ ...setting, rows: 1 });
     expect([...one.result]).toEqual([...many.result.slice(0, one.outputs)]);

@@ -19,20 +19,23 @@ const SIZES = [
   { rows: 65, M: 63, K: 40, first: 8, yColumn: 5, extra: 4 },
   { rows: 63, M: 68, K: 20, xColumn: 8, extra: 4 },
 ] as const;
-const OPTIONS = [
-  {},
-  { bias: true, residual: true },
-  { accumulate: true, lora: { rank: 5, segments: SEGMENTS } },
-  { bias: true, lora: { rank: 20, segments: SEGMENTS.slice(0, 1), ranksPerSegment: 10 }, rate: 0.3 },
+/** Every format and every kind of low-rank term, in few variants: a CPU adapter compiles each for a second or more. */
+const VARIANTS = [
+  { format: "f32", bias: true, residual: true },
+  { format: "bf16", accumulate: true, lora: { rank: 5, segments: SEGMENTS } },
+  {
+    format: "f16",
+    bias: true,
+    rate: 0.3,
+    lora: { rank: 20, segments: SEGMENTS.slice(0, 1), ranksPerSegment: 10 },
+  },
+  { format: "nf4" },
 ] as const;
-const FORMATS = ["f32", "bf16", "f16", "nf4"] as const;
 const KINDS = ["cpu", "gpu"] as const;
 
 describe("linear_nt", () => {
-  const cases = KINDS.flatMap((kind) =>
-    FORMATS.flatMap((format, f) =>
-      SIZES.map((size, s) => ({ kind, format, ...size, ...OPTIONS[(f + s) % OPTIONS.length] })),
-    ),
+  const cases: readonly Setting[] = KINDS.flatMap((kind) =>
+    VARIANTS.flatMap((variant) => SIZES.map((size) => ({ kind, ...variant, ...size }))),
   );
   it.each(cases)("matches the oracle, %o", async (setting) => {
     const { error, untouched } = await run(setting);
@@ -56,7 +59,7 @@ describe("linear_nt", () => {
   });
 
   it.each(KINDS)("gives a row the same bits whatever the number of rows, %s", async (kind) => {
-    const setting = { kind, M: 40, K: 64, lora: { rank: 5, segments: SEGMENTS.slice(0, 1) } };
+    const setting = { kind, format: "bf16", M: 40, K: 64, lora: { rank: 5, segments: SEGMENTS } } as const;
     const many = await run({ ...setting, rows: 70 });
     const one = await run({ ...setting, rows: 1 });
     expect([...one.result]).toEqual([...many.result.slice(0, one.outputs)]);
