@@ -1,0 +1,128 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
+import { afterEach, describe, expect, it } from "vitest";
+import { SECURITY_HEADERS } from "../../scripts/security_headers.mjs";
+import { type OpenedApp, openApp, waitUntilOffline } from "./open_app.ts";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let app: OpenedApp | undefined;
+
+afterEach(async () => {
+  await app?.close();
+  app = undefined;
+});
+
+/** The app with its start page drawn. */
+async function open(...args: Parameters<typeof openApp>): Promise<OpenedApp> {
+  app = await openApp(...args);
+  await app.page.locator("main").waitFor();
+  return app;
+}
+
+describe("the built app", () => {
+  it("loads without an error, asks no other origin, and carries its policy on every file", async () => {
+    const { page, url, errors, violations, origins, unprotected } = await open();
+    await waitUntilOffline(page);
+    expect(errors).toEqual([]);
+    expect(violations).toEqual([]);
+    expect([...origins]).toEqual([new URL(url).origin]);
+    expect(unprotected).toEqual([]);
+  });
+
+  it("is cross-origin isolated and has WebGPU", async () => {
+    const { page } = await open();
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    expect(await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null)).toBe(true);
+  });
+});
+
+describe("the policy refuses a request to another origin", () => {
+  /** What a fetch ended with, and which directive the browser named. */
+  const tryToLeave = `new Promise((resolve) => {
+    const seen = [];
+    addEventListener("securitypolicyviolation", (event) => seen.push(event.effectiveDirective));
+    const end = (result) => setTimeout(() => resolve([result, ...seen]), 100);
+    fetch("https://example.invalid/").then(() => end("answered"), (error) => end(error.name));
+  })`;
+
+  it("of the page", async () => {
+    const { page } = await open();
+    expect(await page.evaluate(tryToLeave)).toEqual(["TypeError", "connect-src"]);
+  });
+
+  it("of a worker", async () => {
+    const { page } = await open();
+    const result = await page.evaluate((script) => {
+      const source = `${script}.then((result) => postMessage(result))`;
+      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+      return new Promise((resolve) => {
+        worker.onmessage = (event: MessageEvent<unknown>) => resolve(event.data);
+      });
+    }, tryToLeave);
+    expect(result).toEqual(["TypeError", "connect-src"]);
+  });
+
+  it("of a script, an image, a style sheet and a frame in the page", async () => {
+    const { page } = await open();
+    const refused = await page.evaluate(async () => {
+      const seen: string[] = [];
+      addEventListener("securitypolicyviolation", (event) => seen.push(event.effectiveDirective));
+      for (const tag of ["script", "img", "link", "iframe"]) {
+        const element = document.createElement(tag);
+        element.setAttribute(tag === "link" ? "href" : "src", "https://example.invalid/x");
+        element.setAttribute("rel", "stylesheet");
+        document.body.append(element);
+      }
+      while (seen.length < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+      return seen.sort();
+    });
+    expect(refused).toEqual(["frame-src", "img-src", "script-src-elem", "style-src-elem"]);
+  });
+});
+
+describe("with the network off", () => {
+  it("loads again, with its headers", async () => {
+    const { page, context, errors } = await open();
+    await waitUntilOffline(page);
+    await context.setOffline(true);
+    const response = await page.reload({ waitUntil: "load" });
+    await page.locator("main").waitFor();
+    expect(response?.fromServiceWorker()).toBe(true);
+    const headers = response?.headers() ?? {};
+    for (const [name, value] of Object.entries(SECURITY_HEADERS))
+      expect(headers[name.toLowerCase()]).toBe(value);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    expect(errors).toEqual([]);
+  });
+
+  it("has the embedded model and the datasets, whole and by ranges", async () => {
+    const { page, context } = await open();
+    await waitUntilOffline(page);
+    await context.setOffline(true);
+    const answers = await page.evaluate(async () => {
+      const path = "models/aligntune-tiny/model.safetensors";
+      const whole = await (await fetch(path)).arrayBuffer();
+      const part = await fetch(path, { headers: { range: "bytes=8-15" } });
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      const behind = await fetch(path, { headers: { range: `bytes=${whole.byteLength}-` } });
+      return {
+        same: String(bytes) === String(new Uint8Array(whole, 8, 8)),
+        status: [part.status, behind.status],
+        range: part.headers.get("content-range") === `bytes 8-15/${whole.byteLength}`,
+        rows: (await (await fetch("datasets/arithmetic.jsonl")).text()).trim().split("\n").length > 100,
+      };
+    });
+    expect(answers).toEqual({ same: true, status: [206, 416], range: true, rows: true });
+  });
+});
+
+describe("axe finds nothing on the start page", () => {
+  it.each(["light", "dark"] as const)("in the %s theme", async (colorScheme) => {
+    const { page } = await open("", { colorScheme, bypassCSP: true });
+    await page.evaluate(AXE);
+    const results = await page.evaluate<AxeResults>("axe.run()");
+    expect(results.violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([]);
+  });
+});
