@@ -1,5 +1,7 @@
 import kvSource from "../../../shaders/attention/attention_backward_kv.wgsl?raw";
+import kvTiledSource from "../../../shaders/attention/attention_backward_kv_tiled.wgsl?raw";
 import qSource from "../../../shaders/attention/attention_backward_q.wgsl?raw";
+import qTiledSource from "../../../shaders/attention/attention_backward_q_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
@@ -9,7 +11,9 @@ import {
   type AttentionOptions,
   attentionFlops,
   attentionParams,
+  TILED_CONSTS,
   TILES,
+  tiledConsts,
 } from "./options.ts";
 
 export const attentionBackwardQKernel = defineKernel({
@@ -28,6 +32,24 @@ export const attentionBackwardKvKernel = defineKernel({
   writes: ["q", "k", "qkv", "dout", "stats", "dk", "dqkv"],
   params: ATTENTION_PARAMS,
   consts: { TILE: [...TILES] },
+});
+
+export const attentionBackwardQTiledKernel = defineKernel({
+  name: "attention_backward_q_tiled",
+  source: qTiledSource,
+  reads: ["tiles"],
+  writes: ["q", "k", "qkv", "out", "dout", "stats", "dq"],
+  params: ATTENTION_PARAMS,
+  consts: TILED_CONSTS,
+});
+
+export const attentionBackwardKvTiledKernel = defineKernel({
+  name: "attention_backward_kv_tiled",
+  source: kvTiledSource,
+  reads: ["tiles"],
+  writes: ["q", "k", "qkv", "dout", "stats", "dk", "dqkv"],
+  params: ATTENTION_PARAMS,
+  consts: TILED_CONSTS,
 });
 
 /**
@@ -52,16 +74,17 @@ export function attentionBackward(
   }
   expectShape("attention_backward", stats, [capacity, heads, 2]);
   const params = attentionParams(options);
-  const consts = { TILE: profile.attentionTile };
+  const tiled = profile.kind === "gpu";
+  const consts = tiled ? tiledConsts(profile.attentionTile, headDim) : { TILE: profile.attentionTile };
   recorder.run(
-    attentionBackwardQKernel,
+    tiled ? attentionBackwardQTiledKernel : attentionBackwardQKernel,
     { tiles, q, k, qkv, out, dout, stats, dq },
     params,
     (step) => [step.T, heads],
     { consts, flops: attentionFlops(options, 3) },
   );
   recorder.run(
-    attentionBackwardKvKernel,
+    tiled ? attentionBackwardKvTiledKernel : attentionBackwardKvKernel,
     { tiles, q, k, qkv, dout, stats, dk, dqkv },
     params,
     (step) => [step.T, kvHeads],

@@ -1,4 +1,5 @@
 import source from "../../../shaders/attention/attention_forward.wgsl?raw";
+import tiledSource from "../../../shaders/attention/attention_forward_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
@@ -8,7 +9,9 @@ import {
   type AttentionOptions,
   attentionFlops,
   attentionParams,
+  TILED_CONSTS,
   TILES,
+  tiledConsts,
 } from "./options.ts";
 
 export const attentionForwardKernel = defineKernel({
@@ -18,6 +21,15 @@ export const attentionForwardKernel = defineKernel({
   writes: ["q", "k", "qkv", "out", "stats"],
   params: ATTENTION_PARAMS,
   consts: { TILE: [...TILES] },
+});
+
+export const attentionForwardTiledKernel = defineKernel({
+  name: "attention_forward_tiled",
+  source: tiledSource,
+  reads: ["tiles"],
+  writes: ["q", "k", "qkv", "out", "stats"],
+  params: ATTENTION_PARAMS,
+  consts: TILED_CONSTS,
 });
 
 /**
@@ -38,8 +50,10 @@ export function attentionForward(
   expectShape("attention_forward", args.qkv, [capacity, (heads + 2 * kvHeads) * headDim]);
   expectShape("attention_forward", args.out, [capacity, heads * headDim]);
   expectShape("attention_forward", args.stats, [capacity, heads, 2]);
-  recorder.run(attentionForwardKernel, args, attentionParams(options), (step) => [step.T, heads], {
-    consts: { TILE: profile.attentionTile },
+  const tiled = profile.kind === "gpu";
+  const kernel = tiled ? attentionForwardTiledKernel : attentionForwardKernel;
+  recorder.run(kernel, args, attentionParams(options), (step) => [step.T, heads], {
+    consts: tiled ? tiledConsts(profile.attentionTile, headDim) : { TILE: profile.attentionTile },
     flops: attentionFlops(options, 2),
   });
 }

@@ -16,6 +16,14 @@ export interface AttentionOptions {
 /** Queries, or keys, of one tile; the file's own value first. */
 export const TILES = [16, 32, 64] as const;
 
+/** The variants of the tiled shaders; the file's own values first. */
+export const TILED_CONSTS = { TILE: [16, 32], SLICES: [2, 1, 3, 4, 5, 6, 7, 8] } as const;
+
+/** Consts of a tiled shader for this head size. */
+export function tiledConsts(tile: number, headDim: number) {
+  return { TILE: tile, SLICES: Math.ceil(headDim / 32) };
+}
+
 export const ATTENTION_PARAMS = {
   heads: "u32",
   kvHeads: "u32",

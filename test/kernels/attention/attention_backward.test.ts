@@ -6,7 +6,7 @@ import type { KernelProfile } from "../../../src/kernels/profile.ts";
 import { maxError, relativeError, testGpu, uniforms } from "../../gpu.ts";
 import * as reference from "../../reference/attention.ts";
 import { type RopeCase, ropeBackward, ropeForward } from "../../reference/rope.ts";
-import { CASES, inputs, PROFILES, ROWS, sum } from "./attention.ts";
+import { CASES, casesFor, inputs, PROFILES, ROWS, sum } from "./attention.ts";
 
 const gpu = await testGpu();
 
@@ -48,7 +48,7 @@ async function run(profile: KernelProfile, c: reference.AttentionCase, rows = c.
 }
 
 describe.each(Object.values(PROFILES))("attention_backward, $kind", (profile) => {
-  it.each(Object.entries(CASES))("matches the oracle: %s", async (_, c) => {
+  it.each(casesFor(profile, gpu.gpu.capabilities))("matches the oracle: %s", async (_, c) => {
     const actual = await run(profile, c);
     const expected = reference.attentionBackward(inputs(c), inputs(c).dout, c);
     // As the forward, and dw - delta cancels: several units in the last place of the tensor's size.
@@ -58,18 +58,21 @@ describe.each(Object.values(PROFILES))("attention_backward, $kind", (profile) =>
     expect(maxError(actual.delta, expected.delta)).toBeLessThan(1e-5);
   });
 
-  it.each([32, 64])("matches the oracle with tiles of %i", async (attentionTile) => {
-    const c = {
-      ...CASES["window 5, D = 32"],
-      window: 21,
-      rowLengths: [70, 3, 130],
-    } as reference.AttentionCase;
-    const actual = await run({ ...profile, attentionTile }, c);
-    const expected = reference.attentionBackward(inputs(c), inputs(c).dout, c);
-    expect(relativeError(actual.dq, expected.dq)).toBeLessThan(5e-6); // as above
-    expect(relativeError(actual.dk, expected.dk)).toBeLessThan(5e-6);
-    expect(relativeError(actual.dqkv, expected.dqkv)).toBeLessThan(5e-6);
-  });
+  it.each(profile.kind === "gpu" ? [32] : [32, 64])(
+    "matches the oracle with tiles of %i",
+    async (attentionTile) => {
+      const c = {
+        ...CASES["window 5, D = 32"],
+        window: 21,
+        rowLengths: [70, 3, 130],
+      } as reference.AttentionCase;
+      const actual = await run({ ...profile, attentionTile }, c);
+      const expected = reference.attentionBackward(inputs(c), inputs(c).dout, c);
+      expect(relativeError(actual.dq, expected.dq)).toBeLessThan(5e-6); // as above
+      expect(relativeError(actual.dk, expected.dk)).toBeLessThan(5e-6);
+      expect(relativeError(actual.dqkv, expected.dqkv)).toBeLessThan(5e-6);
+    },
+  );
 
   it("gives a row the same bits alone as packed", async () => {
     const c = CASES["grouped, window 20, softcap, D = 96"] as reference.AttentionCase;
