@@ -1,18 +1,12 @@
 import type { Gpu } from "../gpu/device.ts";
 import { type Program, planPrograms } from "../gpu/program.ts";
-import { Recorder } from "../gpu/recorder.ts";
 import { ZERO_STEP } from "../gpu/step.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError, invariant } from "../lib/errors.ts";
-import { BatchTables } from "../model/batch_tables.ts";
-import { type ModelContext, type RopeTensorPair, uploadRope } from "../model/context.ts";
-import type { Adapter } from "../model/lora.ts";
-import type { ModelSpec } from "../model/spec.ts";
-import type { ModelWeights } from "../model/weights.ts";
-import { DecodeTables, type Seat, seatSequences } from "./decode_tables.ts";
-import { type KvCache, makeKvCache, sequencesThatFit } from "./kv_cache.ts";
-import { type DecodeState, recordDecode, recordPrefill } from "./programs.ts";
+import type { BatchTables } from "../model/batch_tables.ts";
+import { type DecodeTables, type Seat, seatSequences } from "./decode_tables.ts";
+import { type GeneratorOptions, makeParts, type Parts, recordParts } from "./parts.ts";
+import type { DecodeState } from "./programs.ts";
 import { RowMover } from "./row_mover.ts";
 import { checkSampling, decodeStep, type Sampling } from "./sampling.ts";
 import {
@@ -28,24 +22,6 @@ import { type ChosenTokens, TokenRing } from "./token_ring.ts";
 /** Steps between two readbacks, and readbacks that may be on their way while further steps are submitted. */
 const CHUNK = 4;
 const IN_FLIGHT = 2;
-
-export interface GeneratorOptions {
-  readonly spec: ModelSpec;
-  readonly weights: ModelWeights;
-  /** Undefined generates with the model as it is in the file. */
-  readonly adapter: Adapter | undefined;
-  readonly profile: KernelProfile;
-  /** Also records programs that leave the adapter out, on the same memory: `base` in a request uses them. */
-  readonly withBase?: boolean;
-  /** Rotary tables for at least `maxLength` positions, where the caller has some already. */
-  readonly rope?: Readonly<Record<string, RopeTensorPair>> | undefined;
-  /** Sequences side by side; fewer where a binding does not hold as many. Further ones wait for their turn. */
-  readonly maxSequences: number;
-  /** Prompt tokens in one prefill: no prompt may be longer than this and one. */
-  readonly maxPromptTokens: number;
-  /** Tokens of prompt and answer together. */
-  readonly maxLength: number;
-}
 
 export interface GenerateRequest {
   readonly prompts: readonly (Int32Array | Uint32Array)[];
@@ -115,7 +91,7 @@ export class Generator {
     }
     const parts = await makeParts(gpu, options);
     const adapters = withBase && adapter ? [adapter, undefined] : [adapter];
-    const recorders = adapters.flatMap((each) => record(options, parts, each));
+    const recorders = adapters.flatMap((each) => recordParts(options, parts, each));
     const planned = await planPrograms(gpu, recorders);
     const programs: Programs[] = [];
     for (let i = 0; i + 1 < planned.length; i += 2) {
@@ -166,6 +142,7 @@ export class Generator {
     const land = async () => {
       const chunk = flying.shift();
       if (chunk) deliver(chunk.seats, await chunk.tokens, chunk.steps, request);
+      this.#gpu.check();
     };
     try {
       for (let index = 0; index < maxNewTokens && seats.length > 0 && !signal?.aborted; index += CHUNK) {
@@ -249,58 +226,4 @@ function deliver(
     }
     if (sequence.ids.length > before) onTokens?.(sequence.index, sequence.ids.slice(before));
   });
-}
-
-interface Parts {
-  readonly cache: KvCache;
-  readonly rope: Readonly<Record<string, RopeTensorPair>>;
-  readonly prefillTables: BatchTables;
-  readonly prefillTargets: Tensor;
-  readonly tables: DecodeTables;
-  readonly state: DecodeState;
-}
-
-async function makeParts(gpu: Gpu, options: GeneratorOptions): Promise<Parts> {
-  const { spec, profile, maxSequences, maxPromptTokens, maxLength } = options;
-  const rows = sequencesThatFit(gpu.capabilities, spec, maxSequences, maxLength);
-  const cache = await makeKvCache(gpu, spec, rows, maxLength);
-  return gpu.guarded("Generation", () => ({
-    cache,
-    rope: options.rope ?? uploadRope(gpu, spec, maxLength),
-    prefillTables: new BatchTables(gpu, { N: maxPromptTokens, M: 1, R: rows }, profile.attentionTile, false),
-    prefillTargets: gpu.tensor("prefill.targets", [maxPromptTokens, 2]),
-    tables: new DecodeTables(gpu, rows),
-    state: {
-      tokens: gpu.tensor("tokens", [rows]),
-      seen: gpu.tensor("seen", [rows, Math.ceil(spec.vocab / 32)]),
-      logps: gpu.tensor("logps", [rows, 2]),
-    },
-  }));
-}
-
-/** The two programs of a model with the given adapter. */
-function record(
-  { spec, weights, profile, maxPromptTokens }: GeneratorOptions,
-  parts: Parts,
-  adapter: Adapter | undefined,
-): Recorder[] {
-  const { cache, rope, prefillTables, tables, state } = parts;
-  const shared = { profile, spec, weights, adapter, rope, gradOf: () => undefined, noisy: false };
-  const prefill: ModelContext = {
-    ...shared,
-    recorder: new Recorder("prefill"),
-    tables: prefillTables.tensors,
-    capacity: { N: maxPromptTokens, M: 1, R: cache.slots },
-  };
-  recordPrefill(prefill, cache, parts.prefillTargets);
-  const { positions, keys } = tables.tensors;
-  const decode: ModelContext = {
-    ...shared,
-    recorder: new Recorder("decode"),
-    // Decoding reads no other table of a batch.
-    tables: { ...prefillTables.tensors, ids: state.tokens, positions, keys },
-    capacity: { N: cache.slots, M: cache.slots, R: cache.slots },
-  };
-  recordDecode(decode, cache, tables.tensors, state);
-  return [prefill.recorder, decode.recorder];
 }
