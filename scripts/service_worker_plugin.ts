@@ -6,6 +6,9 @@ import { build, type Plugin } from "vite";
 /** A larger file is fetched when it is needed, not with the app. */
 const LARGEST = 16 * 1024 * 1024;
 
+/** Stands in the script for the version, until that is known. */
+const UNNAMED = "version_of_the_app";
+
 /** What the server reads, what is replaced on each build, and what only developers open. */
 const LEFT_OUT = /^_headers$|^service_worker\.js$|\.map$/;
 
@@ -41,9 +44,10 @@ export function serviceWorker(): Plugin {
           },
         ];
       });
-      const version = createHash("sha256").update(JSON.stringify(files)).digest("hex").slice(0, 16);
-      const script = await bundle(root, { PRECACHE: JSON.stringify({ version, files }) });
-      writeFileSync(join(outDir, "service_worker.js"), script);
+      const script = await bundle(root, { PRECACHE: JSON.stringify({ version: UNNAMED, files }) });
+      // Another list or other code is another version: two versions never share a cache.
+      const version = createHash("sha256").update(script).digest("hex").slice(0, 16);
+      writeFileSync(join(outDir, "service_worker.js"), script.replace(UNNAMED, version));
     },
   };
 }

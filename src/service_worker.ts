@@ -76,14 +76,20 @@ scope.addEventListener("fetch", (event) => {
 
 /** Stores every file of the list. One that is missing or has other bytes than the build's fails the whole installation. */
 async function install(): Promise<void> {
-  const cache = await caches.open(CACHE);
-  await Promise.all(
-    precache.files.map(async (file) => {
-      const key = cacheKey(file);
-      const response = (await caches.match(key)) ?? (await download(file));
-      await cache.put(key, response);
-    }),
-  );
+  try {
+    const cache = await caches.open(CACHE);
+    await Promise.all(precache.files.map((file) => store(cache, file)));
+  } catch (error) {
+    await caches.delete(CACHE);
+    throw error;
+  }
+}
+
+/** Takes over a file that an older version holds with the same bytes, and downloads any other. */
+async function store(cache: Cache, file: PrecachedFile): Promise<void> {
+  const key = cacheKey(file);
+  const response = (await caches.match(key)) ?? (await download(file));
+  await cache.put(key, response);
 }
 
 async function download(file: PrecachedFile): Promise<Response> {

@@ -10,7 +10,8 @@ import {
 import { type Server, serve } from "../../scripts/serve.mjs";
 import { CHROMIUM } from "../setup/chromium.ts";
 
-const APP = fileURLToPath(new URL("../../dist/app/", import.meta.url));
+/** The folder of the built app. */
+export const APP = fileURLToPath(new URL("../../dist/app/", import.meta.url));
 
 /** The built app in a browser, and what was seen of it since it was opened. Close it in `afterEach` or `afterAll`. */
 export interface OpenedApp {
@@ -33,11 +34,16 @@ export interface OpenedApp {
  * Serves dist/app on a free port and opens it in a fresh profile of Chromium with WebGPU on the CPU.
  * @param path what follows the address, such as "#/runs".
  * @param options of the browser context, such as `colorScheme`.
+ * @param folder what to serve, when it is not dist/app itself.
  */
-export async function openApp(path = "", options: BrowserContextOptions = {}): Promise<OpenedApp> {
+export async function openApp(
+  path = "",
+  options: BrowserContextOptions = {},
+  folder = APP,
+): Promise<OpenedApp> {
   if (!existsSync(`${APP}service_worker.js`))
     throw new Error("dist/app is not built: run `npm run build` first");
-  const server = await serve(APP);
+  const server = await serve(folder);
   const browser = await chromium.launch(CHROMIUM);
   const context = await browser.newContext(options);
   const seen = await watch(context, server);
