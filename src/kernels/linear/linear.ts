@@ -39,10 +39,9 @@ export interface LinearOptions {
   readonly dropout?: { readonly rate: number; readonly tag: number };
 }
 
-export const LINEAR_CONSTS = { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2] };
-export const LINEAR_READS = ["weight", "bias", "matrix", "keys"] as const;
-export const LINEAR_WRITES = ["x", "residual", "u", "y"] as const;
-export const LINEAR_PARAMS = {
+const LINEAR_READS = ["weight", "bias", "matrix", "keys"] as const;
+const LINEAR_WRITES = ["x", "residual", "u", "y"] as const;
+const LINEAR_PARAMS = {
   M: "u32",
   K: "u32",
   first: "u32",
@@ -78,6 +77,15 @@ export const LINEAR_PARAMS = {
   ranksPerSegment: "u32",
   rate: "f32",
   counted: "u32",
+} as const;
+
+/** What the four shaders declare. */
+export const LINEAR_INTERFACE = {
+  reads: LINEAR_READS,
+  writes: LINEAR_WRITES,
+  params: LINEAR_PARAMS,
+  step: true,
+  consts: { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2] },
 } as const;
 
 type LinearKernel = Kernel<

@@ -1,5 +1,4 @@
 import source from "../../../shaders/linear/linear_backward_w.wgsl?raw";
-import tiledSource from "../../../shaders/linear/linear_backward_w_tiled.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import type { StepValues } from "../../gpu/step.ts";
@@ -7,21 +6,19 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { invariant } from "../../lib/errors.ts";
 import type { KernelProfile } from "../profile.ts";
 import { ROW_COUNTS, rowLength } from "./linear.ts";
+import { linearBackwardWTiledKernel } from "./linear_backward_w_tiled.ts";
 
-const interfaceOfBoth = {
+export const linearBackwardWKernel = defineKernel({
+  name: "linear_backward_w",
+  source,
   reads: [],
   writes: ["x", "dy", "dw"],
   params: { M: "u32", K: "u32", dyColumn: "u32", ldy: "u32", xColumn: "u32", ldx: "u32", counted: "u32" },
   step: true,
-} as const;
-const plain = {
-  kernel: defineKernel({ name: "linear_backward_w", source, ...interfaceOfBoth }),
-  tile: { rows: 32, columns: 32 },
-};
-const tiled = {
-  kernel: defineKernel({ name: "linear_backward_w_tiled", source: tiledSource, ...interfaceOfBoth }),
-  tile: { rows: 64, columns: 64 },
-};
+});
+
+const plain = { kernel: linearBackwardWKernel, tile: { rows: 32, columns: 32 } };
+const tiled = { kernel: linearBackwardWTiledKernel, tile: { rows: 64, columns: 64 } };
 
 export interface LinearBackwardWOptions {
   /** Which count of `Step` the rows follow. */

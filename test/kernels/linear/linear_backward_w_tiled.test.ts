@@ -1,0 +1,3 @@
+import { describeBackwardW } from "./backward_w_checks.ts";
+
+describeBackwardW("gpu");

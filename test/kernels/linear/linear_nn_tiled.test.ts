@@ -1,0 +1,3 @@
+import { describeLinear } from "./linear_checks.ts";
+
+describeLinear("nn", "gpu");
