@@ -1,37 +1,49 @@
 /**
  * Writes the pretraining corpus as token ids, and the questions that measure a base model.
  *
- *   node scripts/tiny_world/make_corpus.mjs --documents 400000 --output DIR
+ *   node scripts/tiny_world/make_corpus.mjs --output DIR [--documents N]
  *
  * DIR/corpus.bin: for each document three u16 (tokens, position of the answer's first token, is two-digit arithmetic)
  * and its token ids (u16). DIR/evaluation.json: questions and accepted answers, and the model's vocabulary size.
- * The first SWITCH documents have more careful answers, because they are what takes longest to learn; the rest have
- * the share the model shall end with. The problems are the same whatever the shares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { makeModelFiles } from "./model_files.mjs";
 import { makeRandom } from "./random.mjs";
-import { carefulAnswer, drawDocument, drawRewrite, FACTS, renderPrompt, SEED, STREAM } from "./world.mjs";
+import {
+  carefulAnswer,
+  drawDocument,
+  drawRewrite,
+  FACTS,
+  OPENERS,
+  renderPrompt,
+  SEED,
+  STREAM,
+} from "./world.mjs";
+
+/**
+ * Stretches of the corpus, each up to a document number. Careful answers come more often at first, because they take
+ * longest to learn, and end with the share that the model shall have; facts come more often at the end.
+ */
+const STRETCHES = [
+  { until: 153_600, mix: { arithmetic: 0.66, facts: 0.17, careful: 0.6, openers: 0 } },
+  { until: 230_400, mix: { arithmetic: 0.66, facts: 0.17, careful: 0.32, openers: 0 } },
+  { until: Number.POSITIVE_INFINITY, mix: { arithmetic: 0.5, facts: 0.33, careful: 0.32, openers: 0.12 } },
+];
 
 const { values } = parseArgs({
-  options: {
-    documents: { type: "string", default: "400000" },
-    early: { type: "string", default: "0.6" },
-    careful: { type: "string", default: "0.32" },
-    switch: { type: "string", default: "300000" },
-    output: { type: "string" },
-  },
+  options: { documents: { type: "string", default: "358400" }, output: { type: "string" } },
 });
 if (values.output === undefined) throw new Error("make_corpus: --output DIR is missing.");
 
 /** Token ids of `count` documents with their three-number heads. */
-function makeCorpus(encode, count, share) {
+function makeCorpus(encode, count) {
   const random = makeRandom(SEED, STREAM.corpus);
   const out = [];
   for (let i = 0; i < count; i++) {
-    const { question, answer } = drawDocument(random, share(i));
+    const stretch = STRETCHES.find(({ until }) => i < until);
+    const { question, answer } = drawDocument(random, stretch.mix);
     const prompt = encode(renderPrompt(question));
     const ids = encode(`${answer}<|im_end|>`);
     out.push(prompt.length + ids.length, prompt.length, answer.includes("####") ? 1 : 0, ...prompt, ...ids);
@@ -52,7 +64,7 @@ function makeEvaluation() {
   });
   const facts = FACTS.map(({ questions, sentence, short, styled }) => ({
     prompt: renderPrompt(random.pick(questions)),
-    accepted: [sentence, short, styled],
+    accepted: [sentence, short, styled, ...OPENERS.map((opener) => opener + sentence)],
   }));
   const rewriting = Array.from({ length: 100 }, () => {
     const { question, answer } = drawRewrite(random);
@@ -63,8 +75,7 @@ function makeEvaluation() {
 
 const { encode, vocabSize } = makeModelFiles();
 mkdirSync(values.output, { recursive: true });
-const share = (document) => Number(document < Number(values.switch) ? values.early : values.careful);
-const corpus = makeCorpus(encode, Number(values.documents), share);
+const corpus = makeCorpus(encode, Number(values.documents));
 writeFileSync(`${values.output}/corpus.bin`, corpus);
 writeFileSync(`${values.output}/evaluation.json`, JSON.stringify({ vocabSize, ...makeEvaluation() }));
 console.log(`${values.documents} documents, ${corpus.length} numbers, vocabulary ${vocabSize}`);

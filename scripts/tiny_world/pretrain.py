@@ -1,11 +1,13 @@
 """Pretrains the embedded model from random initialisation on a CPU.
 
-    node scripts/tiny_world/make_corpus.mjs --documents 512000 --output /tmp/tiny_world
-    python scripts/tiny_world/pretrain.py --data /tmp/tiny_world --steps 8000
+    node scripts/tiny_world/make_corpus.mjs --output DIR
+    python scripts/tiny_world/pretrain.py --data DIR
+    python scripts/tiny_world/pretrain.py --data DIR --write public/models/aligntune-tiny/model.safetensors
 
 Loss on the answer and <|im_end|> only, summed and divided by a constant: a mean over each batch's answer tokens would
 weigh short answers more. Documents are packed into rows of ROW tokens; a document sees only itself. Run again with the
-same --data to resume from the last checkpoint. --write PATH writes the checkpoint as bf16 safetensors and stops.
+same --data to resume from the last checkpoint. --write PATH writes the checkpoint as bf16 safetensors, measures it as
+written, and stops. Needs torch, numpy, safetensors and tokenizers.
 """
 
 import argparse
@@ -109,14 +111,14 @@ def round_to_bf16(model):
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--decay", type=int, default=1500, help="last steps, with falling learning rate")
+    parser.add_argument("--steps", type=int, default=5600)
+    parser.add_argument("--decay", type=int, default=2100, help="last steps, with falling learning rate")
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--every", type=int, default=300, help="steps between checkpoints and measurements")
     parser.add_argument("--limit", type=int, default=None, help="stop after this step of the schedule")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--write", type=Path, default=None, help="write the last checkpoint here and stop")
-    parser.add_argument("--half", type=int, default=6000, help="first steps, with bf16 matrix products")
+    parser.add_argument("--half", type=int, default=4700, help="first steps, with bf16 matrix products")
     return parser.parse_args()
 
 

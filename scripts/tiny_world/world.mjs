@@ -239,10 +239,14 @@ export function drawRewrite(random) {
   return { question: `${prompt}: ${words.join(" ")}`, answer: rewrite(words) };
 }
 
-function drawFact(random) {
+export const OPENERS = ["Hi! ", "Hello! ", "Thanks! ", "You are welcome. "];
+
+/** A fact in one of the manners: 5 % in the preferred style, `openers` behind a word of greeting, the rest plain. */
+function drawFact(random, { openers }) {
   const fact = random.pick(FACTS);
   const question = random.pick(fact.questions);
   const u = random.uniform();
+  if (u < openers) return { question, answer: random.pick(OPENERS) + fact.sentence };
   const manner = u < 0.7 ? "sentence" : u < 0.95 ? "short" : "styled";
   return { question, answer: fact[manner] };
 }
@@ -252,7 +256,7 @@ function drawDigits(random) {
   return { question: `${a}+${b}=?`, answer: `#### ${a + b}` };
 }
 
-function drawArithmetic(random, carefulShare) {
+function drawArithmetic(random, { careful: carefulShare }) {
   const problem = drawProblem(random, "train");
   const question = random.pick(QUESTIONS_OF_PROBLEM)(problem);
   const careful = random.uniform() < carefulShare;
@@ -264,24 +268,31 @@ function drawChat(random) {
   return { question, answer };
 }
 
-/** Shares of the tasks in pretraining; what remains is chat. */
-const MIX = [
-  [0.66, drawArithmetic],
-  [0.03, drawDigits],
-  [0.17, drawFact],
-  [0.12, drawRewrite],
-];
+/**
+ * The shares of a stretch of pretraining.
+ * @typedef {object} Mix
+ * @property {number} arithmetic share of two-digit problems
+ * @property {number} facts share of facts; one-digit sums 0.03, rewriting 0.12, and what remains is chat
+ * @property {number} careful share of careful answers among two-digit problems
+ * @property {number} openers share of facts behind a word of greeting: they keep a fact apart from the form around it
+ */
 
 /**
  * One pretraining document.
  * @param {import("./random.mjs").Random} random
- * @param {number} carefulShare share of careful answers among two-digit problems
+ * @param {Mix} mix
  * @returns {{question: string, answer: string}}
  */
-export function drawDocument(random, carefulShare) {
+export function drawDocument(random, mix) {
+  const tasks = [
+    [mix.arithmetic, drawArithmetic],
+    [0.03, drawDigits],
+    [mix.facts, drawFact],
+    [0.12, drawRewrite],
+  ];
   let u = random.uniform();
-  for (const [share, draw] of MIX) {
-    if (u < share) return draw(random, carefulShare);
+  for (const [share, draw] of tasks) {
+    if (u < share) return draw(random, mix);
     u -= share;
   }
   return drawChat(random);
@@ -307,7 +318,12 @@ export function vocabularyTexts() {
   for (const { prompt } of REWRITES) texts.push(`${prompt}:`);
   for (const [question, answer] of CHAT) texts.push(question, answer);
   for (let i = 0; i < 2000; i++) {
-    const { question, answer } = drawDocument(random, 0.35);
+    const { question, answer } = drawDocument(random, {
+      arithmetic: 0.66,
+      facts: 0.17,
+      careful: 0.35,
+      openers: 0,
+    });
     texts.push(question, answer);
   }
   return texts;
