@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { build, type Plugin } from "vite";
 
 /** A larger file is fetched when it is needed, not with the app. */
@@ -24,30 +24,34 @@ export function serviceWorker(): Plugin {
     apply: (config, env) => env.command === "build" && !config.build?.ssr,
     configResolved(config) {
       root = config.root;
-      outDir = join(config.root, config.build.outDir);
+      outDir = resolve(config.root, config.build.outDir);
     },
-    async closeBundle(error) {
-      if (error) return;
-      const files = listFiles(outDir).flatMap((path) => {
-        const name = relative(outDir, path).split(sep).join("/");
-        if (LEFT_OUT.test(name)) return [];
-        if (statSync(path).size > LARGEST) {
-          this.warn(`${name} is too large to be kept for offline use`);
-          return [];
-        }
-        const hash = createHash("sha256").update(readFileSync(path)).digest("base64");
-        // The path is an address relative to the page: a "#" or a blank in a file's name must survive.
-        return [
-          {
-            path: encodeURI(name).replaceAll("#", "%23").replaceAll("?", "%3F"),
-            integrity: `sha256-${hash}`,
-          },
-        ];
-      });
-      const script = await bundle(root, { PRECACHE: JSON.stringify({ version: UNNAMED, files }) });
-      // Another list or other code is another version: two versions never share a cache.
-      const version = createHash("sha256").update(script).digest("hex").slice(0, 16);
-      writeFileSync(join(outDir, "service_worker.js"), script.replace(UNNAMED, version));
+    // After the files of the bundle, and of public/, are in place; not called when the build has failed.
+    writeBundle: {
+      order: "post",
+      sequential: true,
+      async handler() {
+        const files = listFiles(outDir).flatMap((path) => {
+          const name = relative(outDir, path).split(sep).join("/");
+          if (LEFT_OUT.test(name)) return [];
+          if (statSync(path).size > LARGEST) {
+            this.warn(`${name} is too large to be kept for offline use`);
+            return [];
+          }
+          const hash = createHash("sha256").update(readFileSync(path)).digest("base64");
+          // The path is an address relative to the page: a "#" or a blank in a file's name must survive.
+          return [
+            {
+              path: encodeURI(name).replaceAll("#", "%23").replaceAll("?", "%3F"),
+              integrity: `sha256-${hash}`,
+            },
+          ];
+        });
+        const script = await bundle(root, { PRECACHE: JSON.stringify({ version: UNNAMED, files }) });
+        // Another list or other code is another version: two versions never share a cache.
+        const version = createHash("sha256").update(script).digest("hex").slice(0, 16);
+        writeFileSync(join(outDir, "service_worker.js"), script.replace(UNNAMED, version));
+      },
     },
   };
 }
