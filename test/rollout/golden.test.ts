@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { planPrograms } from "../../src/gpu/program.ts";
 import { Recorder } from "../../src/gpu/recorder.ts";
 import { ZERO_STEP } from "../../src/gpu/step.ts";
-import { profileFor } from "../../src/kernels/profile.ts";
+import { type KernelProfile, profileFor } from "../../src/kernels/profile.ts";
 import { BatchTables } from "../../src/model/batch_tables.ts";
 import { uploadRope } from "../../src/model/context.ts";
 import { recordLogits } from "../../src/model/logits.ts";
 import { GREEDY } from "../../src/rollout/sampling.ts";
 import { maxError, testDevice } from "../gpu.ts";
-import { generateCase, type Loaded, loadGolden, MODELS, makeGenerator } from "./golden.ts";
+import { generateCase, type Loaded, loadGolden, MODELS, type ModelName, makeGenerator } from "./golden.ts";
 
 const gpu = await testDevice();
 
@@ -53,10 +53,15 @@ const PROMPTS = [
   Int32Array.from({ length: 20 }, (_, i) => (11 * i + 5) % 61),
 ];
 
+/** One model by the kernels for GPUs on every adapter; they take CPU adapters seconds to compile. */
+const PROFILE: Partial<Record<ModelName, { profile: KernelProfile }>> = {
+  qwen3: { profile: profileFor({ kind: "gpu" }) },
+};
+
 describe.each(MODELS)("%s", (name) => {
   it("generates the golden tokens", async () => {
     const { params, prompts, expected } = await generateCase(name);
-    const generator = await makeGenerator(gpu, await loadGolden(gpu, name));
+    const generator = await makeGenerator(gpu, await loadGolden(gpu, name), PROFILE[name]);
     const completions = await generator.generate({
       prompts,
       maxNewTokens: params.max_new_tokens,
