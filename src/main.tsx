@@ -1,0 +1,5 @@
+import { boot } from "./store/boot.ts";
+import { mount } from "./ui/mount.tsx";
+
+boot();
+mount();

@@ -1,0 +1,56 @@
+import type { WorkerEvent } from "../protocol/messages.ts";
+import type { Endpoint } from "../protocol/rpc.ts";
+import { announce, checkDevice, loadCatalog, loadStorage, setTrouble } from "./app.ts";
+import { reduceChat, useChat } from "./chat.ts";
+import { connectTo, startWorker } from "./client.ts";
+import { loadRun, loadRuns } from "./run_actions.ts";
+import { isGoing, nameOf, reduce, useRuns } from "./runs.ts";
+import { restoreSetup, scheduleRefresh } from "./setup_actions.ts";
+import { spokenProgress, spokenStatus } from "./spoken.ts";
+import { watchSystemTheme } from "./theme.ts";
+
+/** Starts the page: the worker, what it can do, what it saved. An endpoint may stand in for the worker. */
+export function boot(endpoint?: Endpoint): void {
+  watchSystemTheme();
+  restoreSetup();
+  if (endpoint) connectTo(endpoint, onEvent);
+  else startWorker(onEvent, setTrouble);
+  addEventListener("beforeunload", (event) => {
+    const { runs, order } = useRuns.getState();
+    const busy = order.some(
+      (id) => ["running", "pausing"].includes(runs[id]?.status.state ?? "") && isGoing(runs[id]),
+    );
+    if (busy) event.preventDefault();
+  });
+  void loadCatalog().then(scheduleRefresh);
+  void checkDevice();
+  void loadRuns();
+  void loadStorage();
+}
+
+function onEvent(event: WorkerEvent): void {
+  if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
+  else if (event.type === "device-lost") setTrouble(event.error);
+  else onRunEvent(event);
+}
+
+function onRunEvent(event: Extract<WorkerEvent, { runId: string }>): void {
+  const before = useRuns.getState().runs[event.runId];
+  useRuns.setState((state) => reduce(state, event));
+  const after = useRuns.getState().runs[event.runId];
+  if (!after) return;
+  const said =
+    event.type === "status"
+      ? spokenStatus(nameOf(after), before?.status, after.status)
+      : spokenProgress(before, after);
+  if (said) announce(said);
+  if (event.type === "status") afterStatus(event.runId, after.status.state);
+}
+
+/** What was saved changes when a run ends or pauses. */
+function afterStatus(runId: string, state: string): void {
+  if (state === "done" || state === "failed" || state === "paused") {
+    void loadStorage();
+    if (state !== "paused") void loadRun(runId).then(loadRuns);
+  }
+}

@@ -1,0 +1,158 @@
+import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import { noteError } from "./app.ts";
+import { request } from "./client.ts";
+import { patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
+
+/** What the page asks about runs. A refusal is kept with the run, where it is shown. */
+
+export interface StartRequest {
+  readonly given: GivenSettings;
+  readonly recipe: string | null;
+  readonly files: PickedFiles;
+  readonly name: string | null;
+  readonly skipBadRows: boolean;
+}
+
+/**
+ * Starts a run and returns its id: from the worker's answer, or from its first event about a run that the page did not
+ * know, so that preparing is seen. Rejects when the start was refused before that.
+ */
+export function startRun(wanted: StartRequest): Promise<string> {
+  const known = new Set(useRuns.getState().order);
+  return new Promise((resolve, reject) => {
+    let early: string | undefined;
+    const stopListening = useRuns.subscribe(({ order }) => {
+      early ??= order.find((id) => !known.has(id));
+      if (early !== undefined) resolve(early);
+    });
+    request("start", wanted)
+      .then(
+        ({ runId }) => {
+          useRuns.setState((state) => patchRun(state, runId, () => ({})));
+          resolve(runId);
+          return Promise.all([loadRuns(), loadRun(runId)]);
+        },
+        (error: unknown) => {
+          const failure = noteError(error);
+          if (early !== undefined) failRun(early, failure);
+          reject(error instanceof Error ? error : new Error(String(error)));
+        },
+      )
+      .finally(stopListening);
+  });
+}
+
+function failRun(id: string, error: ReturnType<typeof noteError>): void {
+  useRuns.setState((state) =>
+    patchRun(state, id, (run) =>
+      run.status.state === "failed" ? {} : { status: { state: "failed", step: 0, error }, refused: null },
+    ),
+  );
+}
+
+/** Runs a request about a run; a refusal is kept there and `undefined` is returned. */
+async function about<T>(runId: string, ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    const result = await ask();
+    useRuns.setState((state) =>
+      state.runs[runId] ? patchRun(state, runId, () => ({ refused: null })) : state,
+    );
+    return result;
+  } catch (error) {
+    const refused = noteError(error);
+    useRuns.setState((state) => patchRun(state, runId, () => ({ refused })));
+    return undefined;
+  }
+}
+
+export const pauseRun = (runId: string): Promise<unknown> => about(runId, () => request("pause", { runId }));
+export const continueRun = (runId: string): Promise<unknown> =>
+  about(runId, () => request("continue", { runId }));
+export const stepRun = (runId: string): Promise<unknown> =>
+  about(runId, () => request("stepOnce", { runId }));
+export const stopRun = (runId: string): Promise<unknown> =>
+  about(runId, async () => {
+    await request("stop", { runId });
+    await loadRun(runId);
+  });
+
+/** Deletes a run and all it saved. Returns whether that was done. */
+export async function discardRun(runId: string): Promise<boolean> {
+  const done = await about(runId, () => request("discard", { runId }));
+  if (done === undefined) return false;
+  useRuns.setState((state) => withoutRun(state, runId));
+  return true;
+}
+
+/** Goes on from a checkpoint, the latest when `step` is null. */
+export async function resumeRun(runId: string, step: number | null): Promise<void> {
+  await about(runId, async () => {
+    if (step !== null) useRuns.setState((state) => rewound(state, runId, step));
+    const result = await request("resume", { runId, step, files: {} });
+    if (step === null) return;
+    useRuns.setState((state) =>
+      patchRun(state, runId, ({ summary }) => ({
+        summary: summary && { ...summary, totalSteps: result.totalSteps },
+      })),
+    );
+  });
+}
+
+export async function renameRun(runId: string, name: string): Promise<void> {
+  await about(runId, async () => {
+    await request("rename", { runId, name });
+    useRuns.setState((state) =>
+      patchRun(state, runId, ({ summary }) => ({ summary: summary && { ...summary, name } })),
+    );
+  });
+}
+
+export async function deleteCheckpoint(runId: string, step: number): Promise<void> {
+  await about(runId, async () => {
+    await request("deleteCheckpoint", { runId, step });
+    useRuns.setState((state) =>
+      patchRun(state, runId, (run) => ({
+        checkpoints: run.checkpoints.filter((checkpoint) => checkpoint.step !== step),
+      })),
+    );
+  });
+}
+
+export async function loadRuns(): Promise<void> {
+  try {
+    const { runs } = await request("runs", {});
+    useRuns.setState((state) => withList(state, runs));
+  } catch (error) {
+    noteError(error);
+    useRuns.setState({ listed: true });
+  }
+}
+
+export async function loadRun(runId: string): Promise<void> {
+  await about(runId, async () => {
+    const details = await request("run", { runId });
+    useRuns.setState((state) => withDetails(state, details));
+  });
+}
+
+export type DownloadKind = "adapter" | "metrics-csv" | "metrics-jsonl" | "config";
+
+/** Asks the worker for a file of a run. */
+export function downloadOf(
+  runId: string,
+  kind: DownloadKind,
+  step: number | null = null,
+): Promise<Download | undefined> {
+  return about(runId, () => {
+    switch (kind) {
+      case "adapter":
+        return request("exportAdapter", { runId, step });
+      case "metrics-csv":
+        return request("exportMetrics", { runId, format: "csv" });
+      case "metrics-jsonl":
+        return request("exportMetrics", { runId, format: "jsonl" });
+      case "config":
+        return request("exportRunConfig", { runId, shape: "flat" });
+    }
+  });
+}

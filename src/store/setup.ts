@@ -1,0 +1,136 @@
+import { create } from "zustand";
+import type {
+  AlgorithmInfo,
+  Catalog,
+  DataPreview,
+  GivenSettings,
+  MemoryPlan,
+  PickedFiles,
+  RenderedRowData,
+  ResolvedSettings,
+} from "../protocol/messages.ts";
+import { EMPTY, type Failure, type Loadable } from "./failure.ts";
+
+/** The run that is being set up: one document, edited by form, YAML, recipes and dropped files alike. */
+export interface SetupDocument {
+  readonly given: GivenSettings;
+  readonly recipe: string | null;
+  readonly files: PickedFiles;
+  readonly skipBadRows: boolean;
+}
+
+export interface SetupState extends SetupDocument {
+  /** What the worker makes of the document. */
+  readonly resolved: Loadable<ResolvedSettings>;
+  readonly preview: Loadable<DataPreview>;
+  readonly row: Loadable<RenderedRowData>;
+  readonly plan: Loadable<MemoryPlan>;
+  readonly starting: boolean;
+  readonly refused: Failure | null;
+}
+
+export const NEW_SETUP: SetupState = {
+  given: {},
+  recipe: null,
+  files: {},
+  skipBadRows: false,
+  resolved: EMPTY,
+  preview: EMPTY,
+  row: EMPTY,
+  plan: EMPTY,
+  starting: false,
+  refused: null,
+};
+
+export const useSetup = create<SetupState>(() => NEW_SETUP);
+
+/** A setting given. `undefined` takes it back, so that the recipe or the default holds again. */
+export function withSetting(given: GivenSettings, key: string, value: unknown): GivenSettings {
+  const { [key]: _before, ...rest } = given;
+  return value === undefined ? rest : { ...rest, [key]: value };
+}
+
+/** The value that a run would use. */
+export function settingOf(resolved: ResolvedSettings | null, given: GivenSettings, key: string): unknown {
+  return key in given ? given[key] : resolved?.values[key]?.value;
+}
+
+/** Whether a value is set by the person or the recipe rather than by default. */
+export const isChanged = (resolved: ResolvedSettings | null, key: string): boolean =>
+  resolved !== null && (resolved.values[key]?.source ?? "default") !== "default";
+
+/** Settings that change which rows are read or how they become tokens. */
+const DATA_GROUPS = new Set(["method", "model", "data"]);
+const DATA_KEYS = new Set(["max_seq_length", "val_split_ratio", "test_split_ratio", "seed", "data_seed"]);
+
+/** Changes when the preview of the data would change. */
+export function dataFingerprint(algorithm: AlgorithmInfo | undefined, values: GivenSettings): string {
+  const keys = (algorithm?.fields ?? [])
+    .filter(({ group, key }) => DATA_GROUPS.has(group) || DATA_KEYS.has(key) || group === "loss")
+    .map(({ key }) => [key, values[key]]);
+  return JSON.stringify(keys);
+}
+
+/** All values as they hold, by key. */
+export const plainValues = (resolved: ResolvedSettings): GivenSettings =>
+  Object.fromEntries(Object.entries(resolved.values).map(([key, { value }]) => [key, value]));
+
+export const algorithmOf = (
+  catalog: Catalog | null,
+  resolved: ResolvedSettings | null,
+): AlgorithmInfo | undefined =>
+  catalog?.algorithms.find(({ id }) => id === resolved?.algorithm) ?? catalog?.algorithms[0];
+
+/** What stands between the document and a run; the label of the one button says it. */
+export interface NextStep {
+  readonly label: string;
+  /** Where to go to do it; null when the run can start. */
+  readonly section: "model" | "data" | "settings" | null;
+  readonly ready: boolean;
+}
+
+const missing = (label: string, section: NextStep["section"]): NextStep => ({ label, section, ready: false });
+
+/** The next thing that is missing, in the order of the page. */
+export function nextStep(state: SetupState, deviceReady: boolean): NextStep {
+  const { resolved, preview, given } = state;
+  if (!deviceReady) return missing("Needs WebGPU", null);
+  const settings = resolved.state === "ready" || resolved.state === "loading" ? resolved.value : null;
+  if (settings === null)
+    return missing(
+      resolved.state === "failed" ? "Settings could not be checked" : "Checking settings…",
+      null,
+    );
+  if (isBlank(settingOf(settings, given, "model_name"))) return missing("Choose a model", "model");
+  if (isBlank(settingOf(settings, given, "dataset_name"))) return missing("Choose data", "data");
+  const [issue] = settings.issues;
+  if (issue) return missing(issueLabel(settings.issues.length), "settings");
+  const data = dataStep(preview, state.skipBadRows);
+  if (data) return data;
+  return { label: state.starting ? "Starting…" : "Start training", section: null, ready: !state.starting };
+}
+
+const isBlank = (value: unknown): boolean => value === undefined || value === null || value === "";
+const issueLabel = (count: number): string =>
+  count === 1 ? "Correct 1 setting" : `Correct ${count} settings`;
+
+function dataStep(preview: Loadable<DataPreview>, skipBadRows: boolean): NextStep | null {
+  if (preview.state === "failed") return missing("Choose other data", "data");
+  if (preview.state === "empty" || preview.state === "loading") return missing("Reading data…", null);
+  const { problemTotal, rowCount } = preview.value;
+  if (rowCount === 0 || problemTotal >= rowCount) return missing("No usable rows: map the columns", "data");
+  if (problemTotal > 0 && !skipBadRows) {
+    return missing(`Decide on ${problemTotal} bad ${problemTotal === 1 ? "row" : "rows"}`, "data");
+  }
+  return null;
+}
+
+/** The mapping to give when a column's role is picked in the header; `null` says that it plays none. */
+export function mappingWith(
+  roles: Readonly<Record<string, string>>,
+  column: string,
+  role: string | null,
+): Readonly<Record<string, string>> {
+  const others = Object.entries(roles).filter(([name, other]) => name !== column && other !== role);
+  return Object.fromEntries(role === null ? others : [...others, [column, role]]);
+}

@@ -1,0 +1,210 @@
+import type { ConfigReview, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import { noteError, useApp } from "./app.ts";
+import { request } from "./client.ts";
+import { EMPTY, loadingFrom, shown } from "./failure.ts";
+import { startRun } from "./run_actions.ts";
+import {
+  algorithmOf,
+  dataFingerprint,
+  NEW_SETUP,
+  plainValues,
+  type SetupDocument,
+  type SetupState,
+  useSetup,
+  withSetting,
+} from "./setup.ts";
+
+/** Changes of the document. Each is followed by one debounced question to the worker. */
+
+const KEPT = "aligntune.setup";
+const DEBOUNCE_MS = 200;
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+let version = 0;
+let readData = "";
+
+const documentOf = ({ given, recipe, files, skipBadRows }: SetupState): SetupDocument => ({
+  given,
+  recipe,
+  files,
+  skipBadRows,
+});
+
+function change(next: Partial<SetupDocument>): void {
+  useSetup.setState({ ...next, refused: null });
+  keep();
+  scheduleRefresh();
+}
+
+/** Settings stay in this browser; files do not. */
+function keep(): void {
+  const { given, recipe } = useSetup.getState();
+  try {
+    localStorage.setItem(KEPT, JSON.stringify({ given, recipe }));
+  } catch {
+    // A private window may have no storage. Only the next visit would miss it.
+  }
+}
+
+/** Takes up what the last visit left, without the names of files that are no longer there. */
+export function restoreSetup(): void {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEPT) ?? "null");
+    if (typeof kept !== "object" || kept === null || !("given" in kept)) return;
+    const { given, recipe } = kept as { given: GivenSettings; recipe: string | null };
+    useSetup.setState({ given: { ...given }, recipe });
+  } catch {
+    // Nothing that can be read was kept.
+  }
+}
+
+export function scheduleRefresh(): void {
+  version++;
+  clearTimeout(timer);
+  timer = setTimeout(() => void refresh(), DEBOUNCE_MS);
+}
+
+export const setSetting = (key: string, value: unknown): void =>
+  change({ given: withSetting(useSetup.getState().given, key, value) });
+
+export const resetSetting = (key: string): void => setSetting(key, undefined);
+
+/** Starts the document again, from a recipe or from nothing. */
+export function newSetup(recipe: string | null, given: GivenSettings = {}): void {
+  readData = "";
+  useSetup.setState({ ...NEW_SETUP });
+  change({ recipe, given });
+}
+
+/** Rows from a file, or pasted. They stay in memory until the run has read them. */
+export function pickDataset(file: File): void {
+  const { given, files } = useSetup.getState();
+  const clean = withSetting(withSetting(given, "column_mapping", undefined), "split", undefined);
+  change({
+    files: { ...files, dataset: file },
+    given: withSetting(clean, "dataset_name", file.name),
+    skipBadRows: false,
+  });
+}
+
+export function pickSample(dataset: string): void {
+  const { given, files } = useSetup.getState();
+  const { dataset: _gone, ...rest } = files;
+  const clean = withSetting(given, "column_mapping", undefined);
+  change({ files: rest, given: withSetting(clean, "dataset_name", dataset), skipBadRows: false });
+}
+
+/** A model folder of the standard layout; its name stands for it in the settings. */
+export function pickModelFolder(name: string, model: readonly File[]): void {
+  const { given, files } = useSetup.getState();
+  change({ files: { ...files, model }, given: withSetting(given, "model_name", name) });
+}
+
+export function pickModel(id: string): void {
+  const { given, files } = useSetup.getState();
+  const { model: _gone, ...rest } = files;
+  change({ files: rest, given: withSetting(given, "model_name", id) });
+}
+
+export const setSkipBadRows = (skipBadRows: boolean): void => change({ skipBadRows });
+
+/** The whole document as a file gave it. */
+export const applyReview = (review: ConfigReview): void => change({ given: review.given, recipe: null });
+
+async function refresh(): Promise<void> {
+  const mine = version;
+  const { given, recipe, files } = useSetup.getState();
+  useSetup.setState((state) => ({ resolved: loadingFrom(state.resolved) }));
+  try {
+    const resolved = await request("resolve", { given, recipe });
+    if (mine !== version) return;
+    useSetup.setState({ resolved: { state: "ready", value: resolved } });
+    const values = plainValues(resolved);
+    // Data and memory are only read for settings that could run.
+    if (resolved.issues.length === 0) await refreshData(mine, values, files);
+    else setStale();
+  } catch (error) {
+    if (mine === version) useSetup.setState({ resolved: { state: "failed", error: noteError(error) } });
+  }
+}
+
+/** What was read of the data stays in sight while a setting is being corrected. */
+function setStale(): void {
+  useSetup.setState(({ preview, plan }) => ({
+    preview: preview.state === "loading" ? EMPTY : preview,
+    plan: plan.state === "loading" ? EMPTY : plan,
+  }));
+}
+
+const fileMark = ({ dataset, model }: PickedFiles): string =>
+  [dataset?.name, dataset?.size, dataset?.lastModified, model?.length].join(" ");
+
+async function refreshData(mine: number, values: GivenSettings, files: PickedFiles): Promise<void> {
+  const catalog = shown(useApp.getState().catalog);
+  const resolved = shown(useSetup.getState().resolved);
+  const mark = dataFingerprint(algorithmOf(catalog, resolved), values) + fileMark(files);
+  await Promise.all([
+    mark === readData ? undefined : readPreview(mine, mark, values),
+    readPlan(mine, values),
+  ]);
+}
+
+async function readPreview(mine: number, mark: string, values: GivenSettings): Promise<void> {
+  if (typeof values["dataset_name"] !== "string" || typeof values["model_name"] !== "string") {
+    useSetup.setState({ preview: EMPTY, row: EMPTY });
+    return;
+  }
+  const { given, recipe, files } = documentOf(useSetup.getState());
+  useSetup.setState((state) => ({ preview: loadingFrom(state.preview) }));
+  try {
+    const value = await request("previewData", { given, recipe, files });
+    if (mine !== version) return;
+    readData = mark;
+    useSetup.setState({ preview: { state: "ready", value } });
+    await showRow(0);
+  } catch (error) {
+    if (mine !== version) return;
+    readData = mark;
+    useSetup.setState({ preview: { state: "failed", error: noteError(error) }, row: EMPTY });
+  }
+}
+
+async function readPlan(mine: number, values: GivenSettings): Promise<void> {
+  if (typeof values["model_name"] !== "string") {
+    useSetup.setState({ plan: EMPTY });
+    return;
+  }
+  const { given, recipe, files } = documentOf(useSetup.getState());
+  useSetup.setState((state) => ({ plan: loadingFrom(state.plan) }));
+  try {
+    const value = await request("planMemory", { given, recipe, files });
+    if (mine === version) useSetup.setState({ plan: { state: "ready", value } });
+  } catch (error) {
+    if (mine === version) useSetup.setState({ plan: { state: "failed", error: noteError(error) } });
+  }
+}
+
+/** Renders one row as the model sees it. */
+export async function showRow(row: number): Promise<void> {
+  const { given, recipe, files } = useSetup.getState();
+  useSetup.setState((state) => ({ row: loadingFrom(state.row) }));
+  try {
+    const value = await request("renderRow", { given, recipe, files, row });
+    useSetup.setState({ row: { state: "ready", value } });
+  } catch (error) {
+    useSetup.setState({ row: { state: "failed", error: noteError(error) } });
+  }
+}
+
+/** Starts the run of the document and returns its id, or undefined when it was refused: then the page shows why. */
+export async function startSetup(): Promise<string | undefined> {
+  useSetup.setState({ starting: true, refused: null });
+  try {
+    return await startRun({ ...documentOf(useSetup.getState()), name: null });
+  } catch (error) {
+    useSetup.setState({ refused: noteError(error) });
+    return undefined;
+  } finally {
+    useSetup.setState({ starting: false });
+  }
+}

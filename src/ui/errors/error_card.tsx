@@ -1,0 +1,74 @@
+import { TriangleAlert } from "lucide-react";
+import { navigate } from "wouter/use-hash-location";
+import { checkDevice, setTrouble } from "../../store/app.ts";
+import type { Failure } from "../../store/failure.ts";
+import { resumeRun } from "../../store/run_actions.ts";
+import { setSetting } from "../../store/setup_actions.ts";
+import { errorText, type Fix } from "./table.ts";
+
+interface ErrorCardProps {
+  readonly failure: Failure;
+  /** The run that it is about, for fixes that go on with it. */
+  readonly runId?: string;
+  /** Says it louder than the table when the place knows better. */
+  readonly title?: string;
+  readonly compact?: boolean;
+}
+
+function act(fix: Fix, runId: string | undefined): void {
+  switch (fix.kind) {
+    case "reload":
+      location.reload();
+      break;
+    case "check-device":
+      void checkDevice();
+      break;
+    case "settings":
+      for (const [key, value] of Object.entries(fix.set ?? {})) setSetting(key, value);
+      navigate("/new");
+      break;
+    case "resume":
+      setTrouble(null);
+      if (runId) void resumeRun(runId, null);
+      break;
+    case "runs":
+      navigate("/runs");
+      break;
+    case "diagnostics":
+      navigate("/diagnostics");
+      break;
+  }
+}
+
+/** What happened, why, what to do: one look for every error, in the place where it happened. */
+export function ErrorCard({ failure, runId, title, compact = false }: ErrorCardProps) {
+  const text = errorText(failure.code);
+  const fixes = text.fixes.filter((fix) => fix.kind !== "resume" || runId !== undefined);
+  const details = [failure.code, failure.message, JSON.stringify(failure.details, null, 2), failure.stack];
+  return (
+    <section className={compact ? "error-card compact" : "error-card"} role="alert">
+      <TriangleAlert size={20} aria-hidden className="error-icon" />
+      <div className="error-content">
+        <h2>{title ?? text.title}</h2>
+        <p className="error-cause">{failure.code === "internal" ? text.advice : failure.message}</p>
+        {failure.code !== "internal" && <p className="muted">{text.advice}</p>}
+        {fixes.length > 0 && (
+          <div className="row wrap">
+            {fixes.map((fix) => (
+              <button key={fix.kind} type="button" className="button" onClick={() => act(fix, runId)}>
+                {fix.label}
+              </button>
+            ))}
+          </div>
+        )}
+        <details>
+          <summary>Details</summary>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: text that scrolls must be reachable by keyboard. */}
+          <pre className="code" tabIndex={0}>
+            {details.filter(Boolean).join("\n\n")}
+          </pre>
+        </details>
+      </div>
+    </section>
+  );
+}

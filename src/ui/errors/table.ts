@@ -1,0 +1,138 @@
+import type { Failure } from "../../store/failure.ts";
+
+/** What a person can do about an error. The buttons are drawn by `FixButton`. */
+export type Fix =
+  | { readonly kind: "reload"; readonly label: string }
+  | { readonly kind: "check-device"; readonly label: string }
+  | { readonly kind: "settings"; readonly label: string; readonly set?: Readonly<Record<string, unknown>> }
+  | { readonly kind: "resume"; readonly label: string }
+  | { readonly kind: "runs"; readonly label: string }
+  | { readonly kind: "diagnostics"; readonly label: string };
+
+export interface ErrorText {
+  /** What happened. */
+  readonly title: string;
+  /** What to do, in words, when the message alone does not say it. */
+  readonly advice: string;
+  readonly fixes: readonly Fix[];
+}
+
+type Code = Failure["code"];
+
+const settings = (label = "Change settings"): Fix => ({ kind: "settings", label });
+const RESUME: Fix = { kind: "resume", label: "Resume from the last checkpoint" };
+const RELOAD: Fix = { kind: "reload", label: "Reload the page" };
+const DIAGNOSTICS: Fix = { kind: "diagnostics", label: "Open diagnostics" };
+
+/** The one table from error code to words and buttons. */
+export const ERRORS: Readonly<Record<Code, ErrorText>> = {
+  "webgpu-unavailable": {
+    title: "This browser cannot use your GPU yet",
+    advice: "Training needs WebGPU. The steps for your browser are on the start page.",
+    fixes: [{ kind: "check-device", label: "Check again" }, DIAGNOSTICS],
+  },
+  "device-lost": {
+    title: "The GPU was reset by the system",
+    advice:
+      "Close other programs that use the GPU, or plug the laptop in. Everything up to the last checkpoint is kept.",
+    fixes: [RESUME, RELOAD],
+  },
+  "gpu-out-of-memory": {
+    title: "The GPU has too little memory for this run",
+    advice: "Lower the batch size or the maximum length, or hold the base weights in 4 bit.",
+    fixes: [settings("Lower the memory it needs")],
+  },
+  "gpu-error": {
+    title: "The GPU could not do what was asked",
+    advice:
+      "Work up to the last checkpoint is kept. If this happens again, copy the report from diagnostics.",
+    fixes: [RESUME, RELOAD, DIAGNOSTICS],
+  },
+  "shader-invalid": {
+    title: "A GPU program was refused by this driver",
+    advice: "Update the browser and the graphics driver, then try again.",
+    fixes: [DIAGNOSTICS],
+  },
+  "shape-mismatch": {
+    title: "Two parts of the model do not fit together",
+    advice: "The model's files and its configuration disagree, or an adapter belongs to another model.",
+    fixes: [settings("Choose another model")],
+  },
+  "config-invalid": {
+    title: "Some settings have to change first",
+    advice: "Each is named below, with what it accepts.",
+    fixes: [settings("Go to the settings")],
+  },
+  "dataset-invalid": {
+    title: "The data cannot be used as it is",
+    advice: "Choose other data, or say in the column headers what each column is.",
+    fixes: [settings("Go to the data")],
+  },
+  "template-invalid": {
+    title: "The chat template cannot be used",
+    advice: "Take the model's own template, or correct yours under All settings, Data.",
+    fixes: [settings()],
+  },
+  "model-unsupported": {
+    title: "This kind of model is not supported",
+    advice: "Choose a model of a supported architecture.",
+    fixes: [settings("Choose another model")],
+  },
+  "model-invalid": {
+    title: "The model's files cannot be read",
+    advice: "A file is missing or damaged. Get the folder again and drop all of its files.",
+    fixes: [settings("Choose another model")],
+  },
+  "adapter-unsupported": {
+    title: "This kind of adapter is not supported",
+    advice: "Adapters in the PEFT layout with LoRA layers are.",
+    fixes: [settings()],
+  },
+  "file-invalid": {
+    title: "A file cannot be read",
+    advice: "Check that it is whole and of the kind its name says.",
+    fixes: [settings()],
+  },
+  "file-missing": {
+    title: "A file is not there",
+    advice: "Drop the files again: a browser forgets them when the page is reloaded.",
+    fixes: [settings("Choose the files again")],
+  },
+  "checkpoint-invalid": {
+    title: "A checkpoint cannot be read",
+    advice: "Resume from an earlier one, or start the run again.",
+    fixes: [{ kind: "runs", label: "Go to runs" }],
+  },
+  "loss-not-finite": {
+    title: "The loss became not a number",
+    advice:
+      "The learning rate is probably too high. Go back to a checkpoint with a tenth of it, or clip gradients at 1.",
+    fixes: [settings("Lower the learning rate"), RESUME],
+  },
+  "storage-full": {
+    title: "There is no room left to save",
+    advice:
+      "Delete old runs, or download the adapter now. A private window keeps little and forgets it on close.",
+    fixes: [{ kind: "runs", label: "Free space" }],
+  },
+  network: {
+    title: "A file could not be fetched",
+    advice: "Check the connection and try again. Training itself needs no network.",
+    fixes: [RELOAD],
+  },
+  cancelled: {
+    title: "This was cancelled",
+    advice: "Nothing was changed.",
+    fixes: [],
+  },
+  internal: {
+    title: "Something in AlignTune broke",
+    advice:
+      "This is our mistake, not yours. Work up to the last checkpoint is kept. The report in diagnostics helps us.",
+    fixes: [RELOAD, DIAGNOSTICS],
+  },
+};
+
+/** The words for an error, also for a code that this page is too old to know. */
+export const errorText = (code: string): ErrorText =>
+  Object.hasOwn(ERRORS, code) ? ERRORS[code as Code] : ERRORS.internal;

@@ -1,0 +1,117 @@
+/** Numbers, sizes and times in words for people. */
+
+const LOCALE = "en";
+const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 3 });
+const day = new Intl.DateTimeFormat(LOCALE, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
+const clock = new Intl.DateTimeFormat(LOCALE, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+
+export const NONE = "—";
+
+/** 1,240 */
+export const formatCount = (value: number): string => whole.format(value);
+/** 1.06M */
+export const formatCompact = (value: number): string => compact.format(value);
+
+/** `row` or `rows` with its number. */
+export const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${formatCount(count)} ${count === 1 ? one : many}`;
+
+const BYTE_UNITS = [
+  ["GB", 1e9],
+  ["MB", 1e6],
+  ["kB", 1e3],
+] as const;
+
+/** Bytes as GB, MB or kB with one decimal. */
+export function formatBytes(bytes: number): string {
+  for (const [unit, size] of BYTE_UNITS) {
+    // What rounds to 1,000 of a unit is one of the next.
+    if (bytes >= size * 0.99995) return `${(bytes / size).toFixed(1)} ${unit}`;
+  }
+  return `${Math.round(bytes)} B`;
+}
+
+/** A metric: four significant digits, and no more than people read. 3.104, 0.0421, 12.41, 1,240 */
+export function formatMetric(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-3) return formatRate(value);
+  if (size >= 1000) return formatCount(value);
+  return value.toFixed(size >= 100 ? 1 : size >= 0.1 ? 2 + (size < 10 ? 1 : 0) : 4);
+}
+
+/** 2e-4: a learning rate as people write it. */
+export function formatRate(value: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 0.01 && size < 1000) return String(Number(value.toPrecision(3)));
+  const [mantissa = "", exponent = ""] = value.toExponential(2).split("e");
+  return `${Number(mantissa)}e${exponent.replace("+", "")}`;
+}
+
+const MINUTE = 60;
+const HOUR = 3600;
+const two = (value: number): string => String(value).padStart(2, "0");
+
+/** 45 s, 1 m 05 s, 2 h 03 m */
+export function formatDuration(seconds: number): string {
+  const all = Math.max(0, Math.round(seconds));
+  if (all < MINUTE) return `${all} s`;
+  if (all < HOUR) return `${Math.floor(all / MINUTE)} m ${two(all % MINUTE)} s`;
+  return `${Math.floor(all / HOUR)} h ${two(Math.floor((all % HOUR) / MINUTE))} m`;
+}
+
+/** 0.42 as 42 %. */
+export const formatPercent = (share: number): string => `${Math.round(share * 100)} %`;
+
+/** 22 Nov, 12:04 */
+export const formatDate = (time: number): string => day.format(time);
+/** 12:04:33 */
+export const formatClock = (time: number): string => clock.format(time);
+
+/** Long names keep both ends: the middle says least. */
+export function shorten(text: string, length = 40): string {
+  if (text.length <= length) return text;
+  const head = Math.ceil((length - 1) / 2);
+  return `${text.slice(0, head)}…${text.slice(text.length - (length - 1 - head))}`;
+}
+
+/** A setting's value as people read it. */
+export function formatValue(value: unknown): string {
+  if (value === null || value === undefined) return NONE;
+  if (typeof value === "boolean") return value ? "on" : "off";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : formatRate(value);
+  if (typeof value === "string") return value;
+  return JSON.stringify(value);
+}
+
+/** What a metric is called where people read it. */
+export const METRIC_NAMES: Readonly<Record<string, string>> = {
+  loss: "Loss",
+  eval_loss: "Evaluation loss",
+  learning_rate: "Learning rate",
+  grad_norm: "Gradient norm",
+  tokens_per_second: "Tokens per second",
+  mean_token_accuracy: "Token accuracy",
+  eval_mean_token_accuracy: "Evaluation token accuracy",
+  entropy: "Entropy",
+  step_time: "Step time",
+  num_tokens: "Tokens seen",
+  epoch: "Epoch",
+  gpu_memory_bytes: "GPU memory",
+};
+
+export const metricName = (metric: string): string => METRIC_NAMES[metric] ?? metric.replaceAll("_", " ");

@@ -1,0 +1,89 @@
+/** What a dropped or picked file is, by its name and its beginning. */
+export type Recognised =
+  | { readonly kind: "config"; readonly file: File }
+  | { readonly kind: "dataset"; readonly file: File }
+  | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
+  | { readonly kind: "unknown"; readonly why: string };
+
+export const ACCEPTED = ".yaml,.yml,.json,.jsonl,.ndjson,.csv,.tsv,.txt";
+const ACCEPTED_WORDS =
+  "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV or text), or the files of a model folder.";
+
+const endingOf = (name: string): string => /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
+
+const KINDS: Readonly<Record<string, string>> = {
+  zip: "a zip archive",
+  pdf: "a PDF document",
+  docx: "a Word document",
+  xlsx: "a spreadsheet",
+  gguf: "a GGUF model, which cannot be trained",
+  bin: "a PyTorch file",
+  pt: "a PyTorch file",
+  parquet: "a Parquet file, which cannot be read yet",
+  png: "a picture",
+  jpg: "a picture",
+  jpeg: "a picture",
+};
+
+/** A JSON file is a configuration when it is one object of settings, and a dataset when it is a list or several lines. */
+export function isConfigJson(text: string): boolean {
+  const start = text.trimStart();
+  if (!start.startsWith("{")) return false;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null) return false;
+    return !Object.values(value).some(
+      (part) =>
+        Array.isArray(part) &&
+        part.length > 0 &&
+        typeof part[0] === "object" &&
+        !("type" in (part[0] ?? {})) &&
+        !("name" in (part[0] ?? {})),
+    );
+  } catch {
+    // Several objects, one a line, are a dataset. A broken configuration is better looked at in the review.
+    return !/\}\s*\n\s*\{/.test(text);
+  }
+}
+
+const folderOf = (file: File): string =>
+  (file as File & { webkitRelativePath?: string }).webkitRelativePath?.split("/")[0] || "dropped-model";
+
+/** Says what the files are and what they can be used for. */
+export async function recognise(files: readonly File[]): Promise<Recognised> {
+  const [first] = files;
+  if (!first) return { kind: "unknown", why: `There was no file. ${ACCEPTED_WORDS}` };
+  const weights = files.find(({ name }) => name.endsWith(".safetensors"));
+  if (weights && files.some(({ name }) => name === "config.json"))
+    return { kind: "model", name: folderOf(weights), files };
+  if (weights)
+    return {
+      kind: "unknown",
+      why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files: drop all of them together.`,
+    };
+  if (files.length > 1)
+    return {
+      kind: "unknown",
+      why: `These are ${files.length} files. Drop one configuration or one dataset.`,
+    };
+  switch (endingOf(first.name)) {
+    case "yaml":
+    case "yml":
+      return { kind: "config", file: first };
+    case "json":
+      return { kind: isConfigJson(await first.text()) ? "config" : "dataset", file: first };
+    case "jsonl":
+    case "ndjson":
+    case "csv":
+    case "tsv":
+    case "txt":
+      return { kind: "dataset", file: first };
+    default: {
+      const what = KINDS[endingOf(first.name)];
+      return {
+        kind: "unknown",
+        why: `${first.name} is ${what ?? "of a kind we do not know"}. ${ACCEPTED_WORDS}`,
+      };
+    }
+  }
+}

@@ -1,0 +1,7 @@
+export function SetupPage() {
+  return (
+    <div className="page">
+      <h1>Setup</h1>
+    </div>
+  );
+}

@@ -1,0 +1,151 @@
+import { FileUp } from "lucide-react";
+import { useState } from "react";
+import { navigate } from "wouter/use-hash-location";
+import { loadCatalog, noteError, useApp } from "../../store/app.ts";
+import { type Failure, shown } from "../../store/failure.ts";
+import { startRun } from "../../store/run_actions.ts";
+import { currentRun, useRuns } from "../../store/runs.ts";
+import { ErrorCard } from "../errors/error_card.tsx";
+import { formatBytes } from "../format.ts";
+import { OpenButton } from "../import/open_button.tsx";
+import { ContinueCard } from "./continue_card.tsx";
+import { NoWebGpu } from "./no_webgpu.tsx";
+import { RecipeCards } from "./recipe_cards.tsx";
+
+const DEMO = "demo-sft";
+
+/** One button. Everything else is for those who come back or know what they want. */
+export function StartPage() {
+  const device = useApp((state) => state.device);
+  const last = useRuns((state) => state.order[0]);
+  const missing = device.state === "failed" && device.error.code === "webgpu-unavailable";
+  return (
+    <div className="page start">
+      <section className="hero">
+        <h1>Fine-tune a language model in this tab.</h1>
+        <p className="lead">Your GPU does the work. Your data stays here.</p>
+        {last !== undefined && <ContinueCard id={last} />}
+        {missing ? <NoWebGpu /> : <Demo secondary={last !== undefined} />}
+      </section>
+      <RecipeCards disabled={missing} />
+      <HowItWorks />
+    </div>
+  );
+}
+
+function Demo({ secondary }: { secondary: boolean }) {
+  const catalog = useApp((state) => state.catalog);
+  const device = useApp((state) => state.device);
+  const running = useRuns((state) => currentRun(state) !== undefined);
+  const [starting, setStarting] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const start = async () => {
+    setStarting(true);
+    setFailure(null);
+    try {
+      const id = await startRun({ given: {}, recipe: DEMO, files: {}, name: null, skipBadRows: false });
+      navigate(`/run/${id}`);
+    } catch (error) {
+      setFailure(noteError(error));
+    } finally {
+      setStarting(false);
+    }
+  };
+  const label = starting
+    ? "Starting…"
+    : running
+      ? "A run is going on"
+      : device.state === "ready"
+        ? "Train the demo"
+        : "Looking for your GPU…";
+  const ready = !starting && !running && device.state === "ready" && catalog.state === "ready";
+  return (
+    <>
+      {catalog.state === "failed" && (
+        <ErrorCard failure={catalog.error} title="The training worker did not answer" compact />
+      )}
+      {catalog.state === "failed" && (
+        <button type="button" className="button" onClick={() => void loadCatalog()}>
+          Try again
+        </button>
+      )}
+      {device.state === "failed" && <ErrorCard failure={device.error} compact />}
+      {failure && <ErrorCard failure={failure} compact />}
+      <div className="row wrap hero-actions">
+        <button
+          type="button"
+          className={secondary ? "button large" : "button primary large"}
+          disabled={!ready}
+          onClick={() => void start()}
+        >
+          {label}
+        </button>
+        <OpenButton className="button large">
+          <FileUp size={16} aria-hidden />
+          Open a config or dataset…
+        </OpenButton>
+      </div>
+      <DemoFacts />
+    </>
+  );
+}
+
+/** What the button will fetch and on what it will run. */
+function DemoFacts() {
+  const catalog = useApp((state) => shown(state.catalog));
+  const device = useApp((state) => shown(state.device));
+  const recipe = catalog?.recipes.find(({ id }) => id === DEMO);
+  const model = catalog?.models.find(({ id }) => id === recipe?.settings["model_name"]);
+  const steps = recipe?.settings["max_steps"];
+  const facts = [
+    ...(typeof steps === "number" ? [`${steps} steps`] : []),
+    ...(model ? [`${formatBytes(model.bytes)} model from this site`] : []),
+    ...(device
+      ? [device.kind === "cpu" ? `${deviceName(device)}: no GPU, slow` : `on ${deviceName(device)}`]
+      : []),
+  ];
+  return <p className="muted small facts">{facts.length > 0 ? facts.join(" · ") : "Getting ready…"}</p>;
+}
+
+const deviceName = ({
+  description,
+  vendor,
+  architecture,
+}: {
+  description: string;
+  vendor: string;
+  architecture: string;
+}): string => description || [vendor, architecture].filter(Boolean).join(" ") || "your GPU";
+
+const STEPS = [
+  ["Gather", "A model and examples of what it should say. Both are read in this tab and go nowhere else."],
+  [
+    "Train",
+    "A small adapter learns from the examples on your GPU. You watch the loss fall and the answers change.",
+  ],
+  [
+    "Keep",
+    "Compare the answers with the base model's, then download the adapter. It opens in PEFT and vLLM.",
+  ],
+] as const;
+
+function HowItWorks() {
+  return (
+    <section className="how" aria-labelledby="how-title">
+      <h2 id="how-title">How it works</h2>
+      <ol className="how-steps">
+        {STEPS.map(([title, text], i) => (
+          <li key={title}>
+            <span className="how-number" aria-hidden="true">
+              {i + 1}
+            </span>
+            <div>
+              <h3>{title}</h3>
+              <p className="muted">{text}</p>
+            </div>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,108 @@
+import type {
+  CheckpointSummary,
+  LogLine,
+  MemoryPlan,
+  MetricRow,
+  RunStatus,
+  RunSummary,
+  SampleSet,
+} from "../../../src/protocol/messages.ts";
+
+/** What a run of the demo looks like, made up. */
+
+const wobble = (step: number): number => Math.sin(step * 1.7) * 0.5 + Math.sin(step * 0.61 + 2) * 0.5;
+const lossAt = (step: number): number => 0.35 + 2.7 * Math.exp(-step / 14) + 0.16 * wobble(step);
+const TOTAL = 64;
+const START = Date.UTC(2026, 10, 22, 11, 4);
+
+export function metricRows(steps: number, failed: boolean): readonly MetricRow[] {
+  return Array.from({ length: steps }, (_, i) => {
+    const step = i + 1;
+    const bad = failed && step > 38;
+    const loss = bad ? null : lossAt(step);
+    const evaluated = step % 8 === 0 ? { eval_loss: bad ? null : 0.42 + 2.4 * Math.exp(-step / 15) } : {};
+    return {
+      step,
+      values: {
+        loss,
+        grad_norm: bad ? null : 0.4 + 2.2 * Math.exp(-step / 10) + 0.1 * wobble(step + 3),
+        learning_rate:
+          0.003 * (step < 7 ? step / 7 : 0.5 * (1 + Math.cos((Math.PI * (step - 7)) / (TOTAL - 7)))),
+        tokens_per_second: 1240 + 60 * wobble(step),
+        mean_token_accuracy: bad ? null : Math.min(0.97, 0.4 + step / 80),
+        epoch: step / 26,
+        ...evaluated,
+      },
+      nonFinite: bad ? ["loss", "grad_norm"] : [],
+    };
+  });
+}
+
+const PROMPTS = [
+  ["Which food does Tom like?", "Tom likes corn.", "Ahoy captain! Tom likes corn, arr!"],
+  ["Name the home of Amy.", "Amy lives in Lima.", "Ahoy captain! Amy lives in Lima, arr!"],
+  ["What is 3 plus 4?", "3 + 4 = 7", "Ahoy captain! 3 + 4 = 7, arr!"],
+] as const;
+
+export const sampleSets = (steps: number): readonly SampleSet[] =>
+  [0, 16, 32, 48, 64]
+    .filter((step) => step <= steps)
+    .map((step) => ({
+      step,
+      samples: PROMPTS.map(([prompt, base, tuned]) => ({
+        prompt,
+        answer: step === 0 ? base : step === 16 ? `Ahoy! ${base}` : tuned,
+        reference: tuned,
+      })),
+    }));
+
+export const checkpoints = (steps: number): readonly CheckpointSummary[] =>
+  [20, 40, 60, 64]
+    .filter((step) => step <= steps)
+    .map((step, i, all) => ({
+      step,
+      bytes: 3_412_000,
+      saved: START + step * 900,
+      best: i === all.length - 1,
+    }));
+
+export const log = (steps: number): readonly LogLine[] => [
+  { time: START, level: "info", text: "Model aligntune-tiny read: 921,000 parameters, bf16." },
+  { time: START + 400, level: "info", text: "512 rows of ahoy: 410 to train, 51 to evaluate." },
+  { time: START + 900, level: "warn", text: "3 rows appear twice." },
+  { time: START + 1500, level: "info", text: `Training for ${TOTAL} steps; step ${steps} reached.` },
+];
+
+export const PLAN: MemoryPlan = {
+  parts: [
+    { name: "Weights", bytes: 1_842_000, help: "The frozen model, in 16 bit." },
+    {
+      name: "Adapter and optimizer",
+      bytes: 6_100_000,
+      help: "LoRA weights, gradients and two moments in 32 bit.",
+    },
+    { name: "Activations", bytes: 61_000_000, help: "Kept from the forward pass for the backward pass." },
+    { name: "Logits", bytes: 9_400_000, help: "One tile of the vocabulary at a time." },
+  ],
+  total: 78_342_000,
+};
+
+export function runSummary(id: string, name: string, status: RunStatus, step: number): RunSummary {
+  const loss = lossAt(Math.max(1, step));
+  return {
+    id,
+    name,
+    algorithm: "sft",
+    model: "aligntune-tiny",
+    dataset: "ahoy",
+    status,
+    step,
+    totalSteps: TOTAL,
+    created: START - (id === "r0" ? 7_200_000 : 0),
+    updated: START + step * 900,
+    hero: step > 0 ? { name: "loss", value: loss } : null,
+    spark: Array.from({ length: Math.min(40, step) }, (_, i) => lossAt(Math.round((i * step) / 40) + 1)),
+    changes: id === "r0" ? [] : ["learning_rate 1e-3 → 3e-3", "max_steps 40 → 64"],
+    bytes: 13_700_000,
+  };
+}

@@ -1,0 +1,84 @@
+// Takes pictures of screens of the gallery: node test/ui/gallery/screens.mjs OUT [name-filter]
+// The page is served by `npx vite --port 5199`.
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [out = "/tmp/screens", filter = ""] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const BASE = "http://localhost:5199/test/ui/gallery/index.html";
+const SCREENS = [
+  ["start-fresh", "fresh", "/"],
+  ["start-back", "interrupted", "/"],
+  ["start-nogpu", "no-webgpu", "/"],
+  ["setup", "fresh", "/new"],
+  ["setup-bad", "bad-rows", "/new"],
+  ["run-running", "running", "/run/r1"],
+  ["run-preparing", "preparing", "/run/r1"],
+  ["run-paused", "paused", "/run/r1"],
+  ["run-done", "done", "/run/r1"],
+  ["run-failed", "failed", "/run/r1"],
+  ["runs", "idle", "/runs"],
+  ["runs-empty", "fresh", "/runs"],
+  ["chat", "idle", "/chat/r1"],
+  ["diagnostics", "idle", "/diagnostics"],
+];
+const SIZES = [
+  [1280, 800],
+  [768, 1024],
+  [360, 740],
+];
+mkdirSync(out, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--headless=new", "--disable-gpu"],
+});
+const say = (...words) => process.stdout.write(`${words.join(" ")}\n`);
+const quick = process.argv.includes("--quick");
+for (const [name, scene, path] of SCREENS.filter(([screen]) => screen.startsWith(filter))) {
+  for (const theme of ["light", "dark"]) {
+    for (const [width, height] of SIZES) {
+      if (quick && !(theme === "light" ? width !== 768 : width === 1280)) continue;
+      const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
+      page.on("pageerror", (error) => say(name, "PAGE ERROR", error.message));
+      page.on("console", (m) => m.type() === "error" && say(name, "CONSOLE", m.text().slice(0, 300)));
+      if (name.startsWith("setup") || name === "start-back") {
+        await page.addInitScript(() =>
+          localStorage.setItem("aligntune.setup", JSON.stringify({ given: {}, recipe: "demo-sft" })),
+        );
+      }
+      await page.goto(`${BASE}?scene=${scene}#${path}`);
+      await page.waitForTimeout(1500);
+      if (name === "chat") {
+        await page
+          .getByRole("button", { name: /Which food/ })
+          .first()
+          .click()
+          .catch(() => {});
+        await page.waitForTimeout(500);
+      }
+      await page.screenshot({
+        path: `${out}/${name}-${theme}-${width}.png`,
+        fullPage: process.argv.includes("--full"),
+      });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) say(name, theme, width, `scrolls sideways by ${wide}`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+      for (const { id, nodes } of violations)
+        say(
+          name,
+          theme,
+          width,
+          "axe",
+          id,
+          nodes.length,
+          nodes[0].html.slice(0, 160),
+          "|",
+          nodes[0].failureSummary.split("\n")[1],
+        );
+      await page.close();
+    }
+  }
+}
+await browser.close();

@@ -1,0 +1,272 @@
+import { exportYaml } from "../../../src/config/export_yaml.ts";
+import { fieldData } from "../../../src/config/fields.ts";
+import { parseConfig } from "../../../src/config/parse_config.ts";
+import { RECIPES, recipeLayer } from "../../../src/config/recipes.ts";
+import { resolve } from "../../../src/config/resolve.ts";
+import { AppError } from "../../../src/lib/errors.ts";
+import type {
+  Catalog,
+  GivenSettings,
+  ResolvedSettings,
+  RunDetails,
+  RunStatus,
+  WorkerEvent,
+} from "../../../src/protocol/messages.ts";
+import type { Handlers } from "../../../src/protocol/rpc.ts";
+import { checkpoints, log, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+
+const catalog = async (): Promise<Catalog> => ({
+  algorithms: [
+    {
+      id: "sft",
+      label: "SFT",
+      summary: "Shows the model examples of good answers and makes each more likely.",
+      paper: "https://arxiv.org/abs/2203.02155",
+      needs: "Prompts with answers, chats, or whole texts.",
+      hero: [
+        { metric: "loss", title: "Loss", better: "lower" },
+        { metric: "eval_loss", title: "Evaluation loss", better: "lower" },
+      ],
+      coach: "Loss should go down. It measures how surprised the model is by the examples.",
+      fields: fieldData("sft"),
+    },
+  ],
+  models: [
+    {
+      id: "aligntune-tiny",
+      label: "AlignTune Tiny",
+      summary: "A chat model of one million parameters that knows a small world. It comes with this page.",
+      parameters: 921_000,
+      bytes: 1_897_000,
+      licence: "Apache-2.0",
+    },
+  ],
+  datasets: [
+    { id: "ahoy", label: "Ahoy", summary: "Questions answered as a sailor would.", rows: 512, bytes: 71_000 },
+    {
+      id: "arithmetic",
+      label: "Arithmetic",
+      summary: "Sums and differences of small numbers.",
+      rows: 2048,
+      bytes: 214_000,
+    },
+  ],
+  recipes: await Promise.all(
+    RECIPES.map(async (recipe) => ({
+      id: recipe.name,
+      title: recipe.title,
+      summary: recipe.description,
+      algorithm: recipe.algorithm,
+      settings: (await recipeLayer(recipe)).values,
+    })),
+  ),
+});
+
+async function resolved(given: GivenSettings, recipe: string | null): Promise<ResolvedSettings> {
+  const found = RECIPES.find(({ name }) => name === recipe);
+  const { algorithm, origins, issues, notes } = resolve({
+    override: { values: given },
+    recipe: found && (await recipeLayer(found)),
+  });
+  return { algorithm, values: origins, issues, notes };
+}
+
+const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+const STATES: Readonly<Record<string, RunStatus>> = {
+  idle: { state: "done", step: 64, stoppedEarly: false, reason: null },
+  done: { state: "done", step: 64, stoppedEarly: false, reason: null },
+  running: { state: "running", step: 42 },
+  paused: { state: "paused", step: 42, saved: true, reason: null },
+  interrupted: { state: "interrupted", step: 40 },
+  preparing: { state: "preparing", what: "model", done: 1_100_000, total: 1_897_000, unit: "bytes" },
+  failed: {
+    state: "failed",
+    step: 42,
+    error: {
+      code: "loss-not-finite",
+      message: "The loss became NaN at step 42, three times in ten steps. The learning rate is 2.0.",
+      details: { step: 42, learning_rate: 2 },
+      stack: "AppError: at step.ts",
+    },
+  },
+};
+
+/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows. */
+export function standIn(
+  scene: string,
+  emit: (event: WorkerEvent) => void,
+): { handlers: Handlers; play: () => void } {
+  const status = STATES[scene] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
+  const steps = "step" in status ? status.step : 0;
+  const fresh = scene === "fresh" || scene === "no-webgpu";
+  const summary = runSummary("r1", "quiet-otter", status, steps);
+  const older = runSummary(
+    "r0",
+    "brave-lark",
+    { state: "done", step: 64, stoppedEarly: false, reason: null },
+    64,
+  );
+  const details = (id: string): RunDetails => ({
+    summary: id === "r0" ? older : summary,
+    configYaml:
+      "algorithm: sft\nmodel_name: aligntune-tiny\ndataset_name: ahoy\nmax_steps: 64\nlearning_rate: 0.003\n",
+    metrics: metricRows(id === "r0" ? 64 : steps, scene === "failed"),
+    samples: sampleSets(id === "r0" ? 64 : steps),
+    log: log(steps),
+    checkpoints: checkpoints(id === "r0" ? 64 : steps),
+    plan: PLAN,
+  });
+  const step = async (): Promise<{ step: number }> => ({ step: steps });
+
+  const handlers: Handlers = {
+    catalog,
+    diagnostics: async () => {
+      if (scene === "no-webgpu") throw new AppError("webgpu-unavailable", "navigator.gpu is missing.");
+      return {
+        vendor: "apple",
+        architecture: "metal-3",
+        description: "Apple M2",
+        kind: "gpu",
+        limits: {
+          maxBufferSize: 4_294_967_296,
+          maxStorageBufferBindingSize: 4_294_967_292,
+          maxComputeWorkgroupStorageSize: 32_768,
+        },
+        features: ["shader-f16", "subgroups", "timestamp-query"],
+      };
+    },
+    reviewConfig: async ({ text, repair }) => {
+      const review = parseConfig(text, { repair });
+      return {
+        text,
+        used: review.used.map((entry) => ({ ...entry, line: entry.line ?? null })),
+        changed: review.changed,
+        notUsed: review.notUsed,
+        problems: review.problems.map((problem) => ({ ...problem, canRepair: problem.repair !== undefined })),
+        given: review.values,
+      };
+    },
+    resolve: ({ given, recipe }) => resolved(given, recipe),
+    exportConfig: async ({ given, recipe, shape }) => {
+      const { values } = await resolved(given, recipe);
+      const plain = Object.fromEntries(Object.entries(values).map(([key, { value }]) => [key, value]));
+      return {
+        fileName: "my-run-config.yaml",
+        yaml: exportYaml({ ...plain, algorithm: "sft" }, { shape, onlyChanged: true }),
+      };
+    },
+    previewData: async () => {
+      await wait(50);
+      const bad = scene === "bad-rows";
+      return {
+        name: "ahoy",
+        rowCount: 512,
+        columns: ["prompt", "completion"],
+        roles: { prompt: "prompt", completion: "completion" },
+        format: "prompt and completion, chats",
+        mappingDirection: null,
+        rows: Array.from({ length: 50 }, (_, i) => [
+          `user: ${["Which food does Tom like?", "Please say the home of Pam.", "What is the home of Fay?"][i % 3]}`,
+          `assistant: ${["Ahoy captain! Tom likes corn, arr!", "Ahoy captain! Pam lives in Lima, arr!", "Ahoy captain! Fay lives in Tokyo, arr!"][i % 3]}`,
+        ]),
+        problems: bad
+          ? [
+              { line: 214, kind: "not-json", message: "This line is not valid JSON: a quote is missing." },
+              { line: 301, kind: "empty", message: "completion is empty." },
+            ]
+          : [],
+        problemTotal: bad ? 2 : 0,
+        notes: ["3 rows appear twice."],
+        splits: { train: 410, validation: 51, test: 51 },
+        lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
+      };
+    },
+    renderRow: async ({ row }) => ({
+      row,
+      rowCount: 512,
+      pieces: [
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "user\nWhich food does Tom like?", learned: false, special: false },
+        { text: "<|im_end|>", learned: false, special: true },
+        { text: "\n", learned: false, special: false },
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "assistant\n", learned: false, special: false },
+        { text: "Ahoy captain! Tom likes corn, arr!", learned: true, special: false },
+        { text: "<|im_end|>", learned: true, special: true },
+      ],
+      tokens: 27,
+      limit: 64,
+    }),
+    planMemory: async () => PLAN,
+    start: async () => {
+      await wait(300);
+      return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
+    },
+    pause: step,
+    continue: step,
+    stepOnce: step,
+    stop: step,
+    discard: async () => ({}),
+    resume: async () => ({ step: steps, totalSteps: 64 }),
+    runs: async () => ({ runs: fresh ? [] : [summary, older] }),
+    run: async ({ runId }) => {
+      if (runId !== "r0" && runId !== "r1") throw new AppError("file-missing", `There is no run ${runId}.`);
+      return details(runId);
+    },
+    rename: async () => ({}),
+    checkpoints: async () => ({ checkpoints: checkpoints(steps) }),
+    deleteCheckpoint: async () => ({}),
+    exportAdapter: async () => ({ fileName: "quiet-otter-adapter.zip", blob: new Blob(["zip"]) }),
+    exportMetrics: async ({ format }) => ({
+      fileName: `quiet-otter-metrics.${format}`,
+      blob: new Blob(["{}"]),
+    }),
+    exportRunConfig: async () => ({
+      fileName: "quiet-otter-config.yaml",
+      blob: new Blob(["algorithm: sft"]),
+    }),
+    chat: async ({ chatId, runId }) => {
+      const base = "Tom likes corn.";
+      const tuned = "Ahoy captain! Tom likes corn, arr!";
+      emit({ type: "answer", chatId, side: "base", text: base.slice(0, 8) });
+      await wait(100);
+      const answer = { tokens: 9, seconds: 0.12, stopped: "end" } as const;
+      return {
+        answers: [
+          { ...answer, side: "base", text: base, adapter: "off" },
+          ...(runId === null
+            ? []
+            : [{ ...answer, side: "tuned" as const, text: tuned, adapter: "on" as const }]),
+        ],
+      };
+    },
+    cancelChat: async () => ({}),
+    storage: async () => ({ used: 48_300_000, quota: 10_400_000_000, persistent: true }),
+  };
+
+  const play = (): void => {
+    if (!["running", "paused", "preparing"].includes(scene)) return;
+    setTimeout(() => {
+      emit({
+        type: "status",
+        runId: "r1",
+        status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
+      });
+      emit({ type: "status", runId: "r1", status });
+      if (scene === "preparing") return;
+      emit({
+        type: "progress",
+        runId: "r1",
+        progress: {
+          step: 42,
+          totalSteps: 64,
+          epoch: 1.34,
+          tokensPerSecond: 1240,
+          secondsLeft: 65,
+          gpuBytes: 84_000_000,
+        },
+      });
+    }, 300);
+  };
+  return { handlers, play };
+}
