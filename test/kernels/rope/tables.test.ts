@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+import { inverseFrequencies, ropeTables } from "../../../src/kernels/rope/tables.ts";
+import { maxError } from "../../gpu.ts";
+
+const llama3 = {
+  type: "llama3",
+  factor: 32,
+  lowFreqFactor: 1,
+  highFreqFactor: 4,
+  originalMaxPositions: 8192,
+} as const;
+
+it("rounds the angles' cosines and sines to f32 only once", () => {
+  const { cos, sin } = ropeTables({ theta: 1e4, rotary: 4, positions: 3, scaling: { type: "default" } });
+  expect([...cos]).toEqual([1, 1, Math.cos(1), Math.cos(0.01), Math.cos(2), Math.cos(0.02)].map(Math.fround));
+  expect([...sin]).toEqual([0, 0, Math.sin(1), Math.sin(0.01), Math.sin(2), Math.sin(0.02)].map(Math.fround));
+});
+
+it("divides all frequencies by a linear factor", () => {
+  const scaled = inverseFrequencies(1e4, 8, { type: "linear", factor: 4 });
+  const plain = inverseFrequencies(1e4, 8, { type: "default" });
+  expect([...scaled]).toEqual([...plain].map((frequency) => frequency / 4));
+});
+
+it("keeps llama3's short waves, divides the long, and blends between", () => {
+  const plain = inverseFrequencies(5e5, 64, { type: "default" });
+  const scaled = inverseFrequencies(5e5, 64, llama3);
+  const ratios = scaled.map((frequency, i) => frequency / (plain[i] as number));
+  // Waves under 2,048 tokens are kept, over 8,192 divided: pair 15 is 2,956 long, so s = (8192 / 2956 - 1) / 3 = 0.59.
+  const wave = (2 * Math.PI) / (plain[15] as number);
+  const smooth = (8192 / wave - 1) / 3;
+  expect(maxError([ratios[0] as number, ratios[31] as number], [1, 1 / 32])).toBeLessThan(1e-12);
+  expect(ratios[15]).toBeCloseTo((1 - smooth) / 32 + smooth, 12);
+});
+
+it("divides each frequency by its longrope factor and enlarges the tables", () => {
+  const scaling = { type: "longrope", factors: [1, 2], factor: 32, originalMaxPositions: 4096 } as const;
+  const { cos } = ropeTables({ theta: 1e4, rotary: 4, positions: 2, scaling });
+  const size = Math.sqrt(1 + Math.log(32) / Math.log(4096));
+  const expected = [size, size, size * Math.cos(1), size * Math.cos(0.005)];
+  expect(maxError(cos, expected)).toBeLessThan(1e-7); // one rounding to f32
+});
