@@ -55,10 +55,10 @@ describe("the same request gives the same bits", () => {
 
 describe("samplesPerPrompt", () => {
   it("equals as many prompts", async () => {
-    const prompts = PROMPTS.slice(0, 3);
-    const shared = await generator.generate({ ...request, prompts, samplesPerPrompt: 4 });
-    const repeated = prompts.flatMap((prompt) => [prompt, prompt, prompt, prompt]);
-    // Twelve sequences in eight rows: the samples of the last prompt fall into the second batch.
+    const prompts = PROMPTS.toReversed();
+    const shared = await generator.generate({ ...request, prompts, samplesPerPrompt: 3 });
+    const repeated = prompts.flatMap((prompt) => [prompt, prompt, prompt]);
+    // Fifteen sequences in eight rows: the samples of the third prompt fall into both batches.
     const apart = await makeGenerator(gpu, loaded, { maxSequences: 1 });
     expect(shared).toEqual(await apart.generate({ ...request, prompts: repeated }));
     const [first, second] = shared;
