@@ -49,6 +49,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   worker: [
     "api",
+    "rollout",
+    "kernels",
     "trainer",
     "algorithms",
     "data",

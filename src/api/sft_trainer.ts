@@ -3,16 +3,18 @@ import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
-import { type Gpu, openGpu } from "../gpu/device.ts";
+import { type Capabilities, type Gpu, openGpu } from "../gpu/device.ts";
 import type { CheckpointRecord, Host } from "../host/host.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
+import type { Capacity } from "../model/batch_tables.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { openCheckpoint } from "../storage/checkpoints.ts";
-import type { Engine } from "../trainer/engine.ts";
-import { createEngine, startOf } from "../trainer/engine_for.ts";
+import { Engine } from "../trainer/engine.ts";
+import { engineOptions, type Start, startOf } from "../trainer/engine_for.ts";
 import { evaluateRows } from "../trainer/evaluation.ts";
+import { type MemoryPart, planMemory } from "../trainer/memory_plan.ts";
 import { capacityFor } from "../trainer/micro_batch.ts";
 import {
   buildSftData,
@@ -68,36 +70,72 @@ export interface SftTrainer {
   close(): void;
 }
 
+/** What a run is made of before it touches a device. */
+export interface PreparedSft {
+  readonly model: ModelFolder;
+  readonly spec: ModelSpec;
+  readonly tools: TextTools;
+  readonly dataset: Dataset;
+  readonly data: SftData;
+  readonly start: Start;
+  readonly capacity: Capacity;
+  readonly maxLength: number;
+}
+
+/** Opens and checks model, data and adapter. Throws everything that a configuration or a file can be refused for. */
+export async function prepareSft(
+  host: Host,
+  config: SftConfig,
+  skipBadRows: boolean,
+  onData: (done: number) => void = () => {},
+): Promise<PreparedSft> {
+  const model = await openModelFolder(await host.openModel(config.model_name));
+  const spec = readModelSpec(model.config);
+  onData(0);
+  const tools = await loadTextTools(model.folder, config);
+  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
+  const data = buildSftData(dataset, tools, config);
+  onData(1);
+  const start = await startOf(host, spec, config);
+  const capacity = largest([
+    capacityFor(data.train, config.batch_size),
+    capacityFor(data.validation, config.eval_batch_size),
+  ]);
+  const maxLength = Math.max(...[...data.train, ...data.validation].flatMap((row) => row.lengths));
+  return { model, spec, tools, dataset, data, start, capacity, maxLength };
+}
+
+/** The GPU memory that a run would take, part by part, before anything is allocated. */
+export async function planSft(
+  host: Host,
+  config: SftConfig,
+  capabilities: Capabilities,
+): Promise<readonly MemoryPart[]> {
+  const prepared = await prepareSft(host, config, true);
+  const plan = { ...prepared, trainable: prepared.start.trainable, profile: undefined, onBytes: () => {} };
+  return planMemory(capabilities, engineOptions(config, plan));
+}
+
 /**
  * Prepares supervised fine-tuning: model, tokenizer, data, adapter, device memory, kernels. Throws, before the first step,
  * everything that a configuration, a file or a device can be refused for.
  */
 export async function createSftTrainer(options: SftTrainerOptions): Promise<SftTrainer> {
   const { host, config, onPreparing = () => {} } = options;
-  const model = await openModelFolder(await host.openModel(config.model_name));
-  const spec = readModelSpec(model.config);
-  onPreparing("data", 0, 1);
-  const tools = await loadTextTools(model.folder, config);
-  const dataset = await loadDataset(host, config, tools.template !== undefined, options.skipBadRows ?? false);
-  const data = buildSftData(dataset, tools, config);
-  onPreparing("data", 1, 1);
-  const start = await startOf(host, spec, config);
+  const prepared = await prepareSft(host, config, options.skipBadRows ?? false, (done) =>
+    onPreparing("data", done, 1),
+  );
+  const { model, spec, tools, dataset, data, start } = prepared;
   const profile = await savedProfile(options);
   const gpu = options.gpu ?? (await openGpu());
   const bytes = [...model.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
   let loaded = 0;
-  const engine = await createEngine(gpu, config, {
-    ...{ model, spec, profile, trainable: start.trainable },
-    capacity: largest([
-      capacityFor(data.train, config.batch_size),
-      capacityFor(data.validation, config.eval_batch_size),
-    ]),
-    maxLength: Math.max(...[...data.train, ...data.validation].flatMap((row) => row.lengths)),
-    onBytes: (count) => {
-      loaded += count;
-      onPreparing("model", Math.min(loaded, bytes), bytes);
-    },
-  });
+  const onBytes = (count: number) => {
+    loaded += count;
+    onPreparing("model", Math.min(loaded, bytes), bytes);
+  };
+  const plan = { ...prepared, profile, trainable: start.trainable, onBytes };
+  const engine = await Engine.create(gpu, engineOptions(config, plan));
   const log: LogRow[] = [...(options.earlierLog ?? [])];
   const events: RunEvents = {
     ...options.events,

@@ -91,36 +91,11 @@ export class Engine {
 
   /** Throws `model-*` and `adapter-unsupported` for bad files, `gpu-out-of-memory` when the plan does not fit. */
   static async create(gpu: Gpu, options: EngineOptions): Promise<Engine> {
-    const { spec, capacity } = options;
-    const profile = options.profile ?? profileFor(gpu.capabilities);
-    const model = await loadModel(gpu, options);
-    const { optimizer, report, tables, rope } = await gpu.guarded("Training state", () => ({
-      optimizer: createOptimizer(gpu, model.pool, options.optimizer),
-      report: new ReportBuffer(gpu, options.micros),
-      tables: new BatchTables(gpu, capacity, profile.attentionTile, options.trainable.kind === "full"),
-      rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
-    }));
-    const shared = { profile, spec, rope, tables: tables.tensors, capacity, ...model };
-    const { metrics } = report;
-    const gradOf = (param: Tensor) => model.pool.gradOf(param);
-    const train = new Recorder("train");
-    recordSft(
-      { ...shared, recorder: train, gradOf, noisy: true },
-      metrics,
-      options.loss,
-      options.rematerialize,
-    );
-    const evaluate = new Recorder("evaluate");
-    recordLoss({ ...shared, recorder: evaluate, gradOf: () => undefined, noisy: false }, metrics, {
-      kind: "nll",
-      smoothing: 0,
-    });
-    const update = new Recorder("update");
-    recordUpdate(update, model.pool, optimizer, report, options.optimizer, profile);
-    const [trainProgram, evaluateProgram, updateProgram] = await planPrograms(gpu, [train, evaluate, update]);
-    if (!trainProgram || !evaluateProgram || !updateProgram) throw new Error("a program is missing");
-    const programs = { train: trainProgram, evaluate: evaluateProgram, update: updateProgram };
-    return new Engine(gpu, spec, profile, model, optimizer, report, tables, programs);
+    const { profile, model, optimizer, report, tables, recorders } = await prepareEngine(gpu, options);
+    const [train, evaluate, update] = await planPrograms(gpu, recorders);
+    if (!train || !evaluate || !update) throw new Error("a program is missing");
+    const programs = { train, evaluate, update };
+    return new Engine(gpu, options.spec, profile, model, optimizer, report, tables, programs);
   }
 
   get programs(): Readonly<Record<"train" | "evaluate" | "update", Program>> {
@@ -163,6 +138,56 @@ export class Engine {
     this.gpu.device.queue.submit([encoder.finish()]);
     return copy.read();
   }
+}
+
+/** What an engine is made of before its programs are planned, and the bytes that each part took. */
+export interface EngineParts {
+  readonly profile: KernelProfile;
+  readonly model: LoadedModel;
+  readonly optimizer: Optimizer;
+  readonly report: ReportBuffer;
+  readonly tables: BatchTables;
+  readonly recorders: readonly Recorder[];
+  readonly bytes: { readonly model: number; readonly optimizer: number; readonly tables: number };
+}
+
+/** Loads the model, allocates everything but the arena, and records the programs. Also how memory is planned. */
+export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<EngineParts> {
+  const { spec, capacity } = options;
+  const profile = options.profile ?? profileFor(gpu.capabilities);
+  const start = gpu.counts.bytes;
+  const model = await loadModel(gpu, options);
+  const afterModel = gpu.counts.bytes;
+  const optimizer = await gpu.guarded("Optimizer state", () =>
+    createOptimizer(gpu, model.pool, options.optimizer),
+  );
+  const afterOptimizer = gpu.counts.bytes;
+  const { report, tables, rope } = await gpu.guarded("Tables", () => ({
+    report: new ReportBuffer(gpu, options.micros),
+    tables: new BatchTables(gpu, capacity, profile.attentionTile, options.trainable.kind === "full"),
+    rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
+  }));
+  const bytes = {
+    model: afterModel - start,
+    optimizer: afterOptimizer - afterModel,
+    tables: gpu.counts.bytes - afterOptimizer,
+  };
+  const shared = { profile, spec, rope, tables: tables.tensors, capacity, ...model };
+  const { metrics } = report;
+  const gradOf = (param: Tensor) => model.pool.gradOf(param);
+  const train = new Recorder("train");
+  recordSft(
+    { ...shared, recorder: train, gradOf, noisy: true },
+    metrics,
+    options.loss,
+    options.rematerialize,
+  );
+  const evaluate = new Recorder("evaluate");
+  const plain = { kind: "nll", smoothing: 0 } as const;
+  recordLoss({ ...shared, recorder: evaluate, gradOf: () => undefined, noisy: false }, metrics, plain);
+  const update = new Recorder("update");
+  recordUpdate(update, model.pool, optimizer, report, options.optimizer, profile);
+  return { profile, model, optimizer, report, tables, recorders: [train, evaluate, update], bytes };
 }
 
 interface LossActs {

@@ -1,7 +1,6 @@
 import type { SftConfig } from "../config/fields.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import type { ModelFolder } from "../formats/model_folder.ts";
-import type { Gpu } from "../gpu/device.ts";
 import type { Host } from "../host/host.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
@@ -10,7 +9,7 @@ import type { Capacity } from "../model/batch_tables.ts";
 import type { NamedValues, Trainable } from "../model/loaded_model.ts";
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import { Engine } from "./engine.ts";
+import type { EngineOptions } from "./engine.ts";
 
 /** Where a run starts: what trains, and how its adapter will describe itself in a file. */
 export interface Start {
@@ -86,7 +85,7 @@ export interface EnginePlan {
 }
 
 /** The engine that a configuration describes. Throws `config-invalid` when rows are longer than the model's positions. */
-export async function createEngine(gpu: Gpu, config: SftConfig, plan: EnginePlan): Promise<Engine> {
+export function engineOptions(config: SftConfig, plan: EnginePlan): EngineOptions {
   const { spec, maxLength, profile } = plan;
   if (maxLength > spec.maxPositions) {
     throw new AppError(
@@ -97,7 +96,7 @@ export async function createEngine(gpu: Gpu, config: SftConfig, plan: EnginePlan
   }
   const unsloth = config.backend === "unsloth";
   const fourBit = config.peft_enabled && (config.load_in_4bit ?? unsloth);
-  return Engine.create(gpu, {
+  return {
     ...{ model: plan.model, spec, trainable: plan.trainable, capacity: plan.capacity, maxLength },
     baseFormat: fourBit ? "nf4" : "stored",
     rematerialize: config.gradient_checkpointing ?? unsloth,
@@ -113,5 +112,5 @@ export async function createEngine(gpu: Gpu, config: SftConfig, plan: EnginePlan
     },
     ...(profile && { profile }),
     onBytes: plan.onBytes,
-  });
+  };
 }

@@ -1,0 +1,100 @@
+import type { SftConfig } from "../config/fields.ts";
+import type { Example } from "../data/example.ts";
+import { renderRow } from "../data/render.ts";
+import type { SftOptions } from "../data/sft_examples.ts";
+import { encodeSftRow } from "../data/sft_examples.ts";
+import { openModelFolder } from "../formats/model_folder.ts";
+import { AppError } from "../lib/errors.ts";
+import type { DataPreview, RenderedRowData } from "../protocol/messages.ts";
+import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import type { WorkerContext } from "./context.ts";
+
+const PREVIEW_ROWS = 50;
+const BINS = 24;
+/** Rows whose tokens are counted for the histogram; more would make the preview slow. */
+const MEASURED = 2000;
+
+async function open(
+  context: WorkerContext,
+  config: SftConfig,
+): Promise<{ dataset: Dataset; tools: TextTools }> {
+  const model = await openModelFolder(await context.host.openModel(config.model_name));
+  const tools = await loadTextTools(model.folder, config);
+  return { tools, dataset: await loadDataset(context.host, config, tools.template !== undefined, true) };
+}
+
+export function sftOptions(config: SftConfig): SftOptions {
+  return {
+    maxSeqLength: config.max_seq_length,
+    assistantOnlyLoss: config.assistant_only_loss,
+    packing: false,
+    ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
+  };
+}
+
+/** Columns, roles, problems and lengths of the dataset that a configuration names. Throws `dataset-invalid`, `file-*`. */
+export async function previewData(context: WorkerContext, config: SftConfig): Promise<DataPreview> {
+  const { dataset, tools } = await open(context, config);
+  const { file, set } = dataset;
+  const examples = [...dataset.train, ...dataset.validation, ...dataset.test];
+  return {
+    name: file.name,
+    rowCount: file.rows.length,
+    columns: file.columns,
+    roles: Object.fromEntries(
+      file.columns.map((column) => [column, set.mapping.roles.get(column) ?? column]),
+    ),
+    format: set.format.label,
+    mappingDirection: config.column_mapping ? set.mapping.direction : null,
+    rows: file.rows.slice(0, PREVIEW_ROWS).map((row) => file.columns.map((column) => cell(row[column]))),
+    problems: set.problems.map(({ line, kind, message }) => ({ line, kind, message })),
+    problemTotal: set.problemTotal,
+    notes: set.notes,
+    splits: { train: dataset.train.length, validation: dataset.validation.length, test: dataset.test.length },
+    lengths: measure(examples.slice(0, MEASURED), tools, config),
+  };
+}
+
+function cell(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function measure(examples: readonly Example[], tools: TextTools, config: SftConfig): DataPreview["lengths"] {
+  const options = { ...sftOptions(config), packing: true };
+  const lengths = examples.flatMap((example) => {
+    const encoded = encodeSftRow(example, tools, options);
+    return "reason" in encoded ? [] : [encoded.example.ids.length];
+  });
+  const max = Math.max(1, ...lengths);
+  const bins = Array.from({ length: BINS }, () => 0);
+  for (const length of lengths) {
+    const bin = Math.min(BINS - 1, Math.floor((length / max) * BINS));
+    bins[bin] = (bins[bin] ?? 0) + 1;
+  }
+  const limit = config.max_seq_length;
+  return { bins, max, limit, cut: lengths.filter((length) => length > limit).length };
+}
+
+/** One row as training sees it. Throws `dataset-invalid` when there is no such row. */
+export async function renderDataRow(
+  context: WorkerContext,
+  config: SftConfig,
+  row: number,
+): Promise<RenderedRowData> {
+  const { dataset, tools } = await open(context, config);
+  const examples = [...dataset.train, ...dataset.validation, ...dataset.test].sort(
+    (a, b) => a.rowIndex - b.rowIndex,
+  );
+  const example = examples[row];
+  if (!example)
+    throw new AppError(
+      "dataset-invalid",
+      `There are ${examples.length} rows; row ${row + 1} is not among them.`,
+    );
+  const { pieces, tokensUncut, limit } = renderRow(example, tools, sftOptions(config));
+  return {
+    ...{ row, rowCount: examples.length, tokens: tokensUncut, limit },
+    pieces: pieces.map(({ text, learned, special }) => ({ text, learned, special })),
+  };
+}

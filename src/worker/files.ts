@@ -1,0 +1,15 @@
+import type { BrowserHost } from "../host/browser.ts";
+import { fileAsset, fileFolder } from "../host/file_asset.ts";
+import type { PickedFiles } from "../protocol/messages.ts";
+
+/** Makes picked files known to the host under the names that the configuration uses for them. */
+export function registerFiles(host: BrowserHost, files: PickedFiles): void {
+  if (files.dataset) host.addDataset(files.dataset.name, fileAsset(files.dataset));
+  if (files.model?.[0]) host.addModel(fileFolder(folderName(files.model[0]), files.model));
+  if (files.adapter?.[0]) host.addAdapter(fileFolder(folderName(files.adapter[0]), files.adapter));
+}
+
+/** The dropped folder's name where the browser tells it, else that of the file. */
+function folderName(file: File): string {
+  return file.webkitRelativePath.split("/")[0] || file.name;
+}

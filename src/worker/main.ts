@@ -1,0 +1,140 @@
+import { planSft } from "../api/sft_trainer.ts";
+import { openGpu } from "../gpu/device.ts";
+import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Diagnostics, WorkerEvent } from "../protocol/messages.ts";
+import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
+import { type Database, openDatabase } from "../storage/database.ts";
+import { updateRun } from "../storage/runs.ts";
+import { buildCatalog } from "./catalog.ts";
+import { Chat } from "./chat.ts";
+import type { WorkerContext } from "./context.ts";
+import { previewData, renderDataRow } from "./data_requests.ts";
+import { registerFiles } from "./files.ts";
+import {
+  checkpointList,
+  exportMetrics,
+  exportRunConfig,
+  requireRun,
+  runDetails,
+  runList,
+} from "./history.ts";
+import { Runs } from "./runs.ts";
+import { exportSettings, requireSftConfig, resolveSettings, reviewText } from "./settings.ts";
+
+/** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
+
+let capabilities: Promise<Diagnostics> | undefined;
+
+/** Asked once: opening a device to look at it costs as much as opening one to use it. */
+function diagnostics(): Promise<Diagnostics> {
+  capabilities ??= openGpu().then((gpu) => {
+    gpu.close();
+    return gpu.capabilities;
+  });
+  capabilities.catch(() => {
+    capabilities = undefined;
+  });
+  return capabilities;
+}
+
+async function openStorage(): Promise<Database | undefined> {
+  try {
+    return await openDatabase();
+  } catch {
+    // Some private windows refuse a database. Runs then live as long as the tab; `storage` says so to the page.
+    return undefined;
+  }
+}
+
+function handlers(context: WorkerContext): Handlers {
+  const { host, database } = context;
+  const runs = new Runs(context);
+  const chat = new Chat(context, runs);
+  const live = (runId: string) => (runs.session?.runId === runId ? runs.session.status : undefined);
+  const stored = () => {
+    if (database) return database;
+    throw new AppError(
+      "storage-full",
+      "This browser keeps no data for this page, so there are no stored runs.",
+    );
+  };
+  const nothing = {};
+  return {
+    catalog: () => buildCatalog(host),
+    diagnostics,
+    reviewConfig: async ({ text, repair }) => reviewText(text, repair),
+    resolve: resolveSettings,
+    exportConfig: ({ shape, ...named }) => exportSettings(named, shape),
+    previewData: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      return previewData(context, await requireSftConfig(named));
+    },
+    renderRow: async ({ files, row, ...named }) => {
+      registerFiles(host, files);
+      return renderDataRow(context, await requireSftConfig(named), row);
+    },
+    planMemory: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      const parts = await planSft(host, await requireSftConfig(named), await diagnostics());
+      return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
+    },
+    start: async (params) => {
+      await keepStorage();
+      return runs.start(params);
+    },
+    pause: async ({ runId }) => ({ step: await runs.require(runId).halt("pause") }),
+    continue: async ({ runId }) => {
+      const session = runs.require(runId);
+      session.go();
+      return { step: session.step };
+    },
+    stepOnce: async ({ runId }) => {
+      const session = runs.require(runId);
+      session.go(1);
+      return { step: session.step };
+    },
+    stop: async ({ runId }) => ({ step: await runs.require(runId).halt("stop") }),
+    discard: async ({ runId }) => {
+      await runs.discard(runId);
+      return nothing;
+    },
+    resume: ({ runId, step, files }) => runs.resume(runId, step, files),
+    runs: async () => ({ runs: database ? await runList(database, live) : [] }),
+    run: ({ runId }) => runDetails(stored(), runId, live(runId)),
+    rename: async ({ runId, name }) => {
+      await updateRun(stored(), runId, { name, updated: Date.now() });
+      return nothing;
+    },
+    checkpoints: async ({ runId }) => ({ checkpoints: await checkpointList(stored(), runId) }),
+    deleteCheckpoint: async ({ runId, step }) => {
+      await requireRun(stored(), runId);
+      await host.checkpoints.remove(runId, step);
+      return nothing;
+    },
+    exportAdapter: ({ runId, step }) => runs.export(runId, step),
+    exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
+    exportRunConfig: ({ runId, shape }) => exportRunConfig(stored(), runId, shape),
+    chat: (request) => chat.ask(request),
+    cancelChat: async ({ chatId }) => {
+      chat.cancel(chatId);
+      return nothing;
+    },
+    storage: async () => {
+      const space = await storageSpace();
+      const persistent = (await navigator.storage?.persisted?.()) ?? false;
+      return { used: space?.used ?? 0, quota: space ? space.used + space.free : 0, persistent };
+    },
+  };
+}
+
+const endpoint = self as unknown as Endpoint;
+let post: ((event: WorkerEvent) => void) | undefined;
+const database = await openStorage();
+const host = createBrowserHost({
+  // The worker's own file lies in assets/; the app's files lie beside the page.
+  base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
+  database,
+  log: (level, text) => post?.({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
+});
+post = serve(endpoint, handlers({ host, database, emit: (event) => post?.(event) }));

@@ -1,0 +1,183 @@
+import { exportYaml } from "../config/export_yaml.ts";
+import type { SftConfig } from "../config/fields.ts";
+import { AppError } from "../lib/errors.ts";
+import { Random } from "../lib/random.ts";
+import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import { deleteRun, putRun } from "../storage/runs.ts";
+import type { WorkerContext } from "./context.ts";
+import { registerFiles } from "./files.ts";
+import { requireRun } from "./history.ts";
+import { Session } from "./session.ts";
+import { asSft, configOfRun, requireConfig } from "./settings.ts";
+
+const ADJECTIVES = [
+  "quiet",
+  "bright",
+  "brave",
+  "calm",
+  "swift",
+  "warm",
+  "clever",
+  "gentle",
+  "bold",
+  "merry",
+  "keen",
+  "wise",
+];
+const ANIMALS = [
+  "otter",
+  "heron",
+  "lynx",
+  "finch",
+  "badger",
+  "hare",
+  "owl",
+  "seal",
+  "wren",
+  "fox",
+  "crane",
+  "marten",
+];
+
+/** A name that people remember, from the clock: it only has to differ from its neighbours. */
+function memorableName(): string {
+  const random = new Random(Date.now() % 4294967296);
+  return `${ADJECTIVES[random.integer(ADJECTIVES.length)]}-${ANIMALS[random.integer(ANIMALS.length)]}`;
+}
+
+/** The runs of this tab: at most one of them holds the device. */
+export class Runs {
+  readonly #context: WorkerContext;
+  #session: Session | undefined;
+
+  constructor(context: WorkerContext) {
+    this.#context = context;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Throws when another run is going; a run that stands still makes room. */
+  async #makeRoom(): Promise<void> {
+    const session = this.#session;
+    if (!session) return;
+    if (session.isBusy) {
+      throw new AppError(
+        "config-invalid",
+        `${session.name} is training. Pause or stop it first; one run uses the GPU at a time.`,
+      );
+    }
+    this.#session = undefined;
+    await session.close();
+  }
+
+  async start(params: {
+    readonly given: GivenSettings;
+    readonly recipe: string | null;
+    readonly files: PickedFiles;
+    readonly name: string | null;
+    readonly skipBadRows: boolean;
+  }): Promise<{ runId: string; name: string; totalSteps: number }> {
+    const { database, host } = this.#context;
+    registerFiles(host, params.files);
+    const { config: resolved } = await requireConfig(params);
+    const name = params.name ?? memorableName();
+    const config: SftConfig = { ...asSft(resolved), run_name: name };
+    const runId = crypto.randomUUID();
+    await this.#makeRoom();
+    const configText = exportYaml({ ...config });
+    const session = await Session.prepare(this.#context, {
+      ...{ runId, name, config, configText, skipBadRows: params.skipBadRows, resumeStep: undefined },
+    });
+    this.#session = session;
+    const now = Date.now();
+    if (database) {
+      await putRun(database, {
+        ...{
+          id: runId,
+          name,
+          algorithm: config.algorithm,
+          model: config.model_name,
+          dataset: config.dataset_name,
+        },
+        ...{
+          config: configText,
+          status: "running",
+          step: 0,
+          maxSteps: session.totalSteps,
+          created: now,
+          updated: now,
+        },
+        ...{ heroMetric: null, bestStep: null, pinned: false, error: null },
+      });
+    }
+    session.go();
+    return { runId, name, totalSteps: session.totalSteps };
+  }
+
+  /** The session of a run: the one that holds the device, or one made from the run's last checkpoint (or `step`). */
+  async open(runId: string, step: number | null, files: PickedFiles = {}): Promise<Session> {
+    const current = this.#session;
+    if (current?.runId === runId && (step === null || step === current.step)) return current;
+    const { database, host } = this.#context;
+    if (!database)
+      throw new AppError(
+        "checkpoint-invalid",
+        "This browser keeps no runs, so there is nothing to go back to.",
+      );
+    registerFiles(host, files);
+    const run = await requireRun(database, runId);
+    const steps = await host.checkpoints.steps(runId);
+    const resumeStep = step ?? steps.at(-1);
+    if (resumeStep === undefined || !steps.includes(resumeStep)) {
+      throw new AppError(
+        "checkpoint-invalid",
+        `${run.name} has no checkpoint${step === null ? "" : ` of step ${step}`}. It can be started again from the beginning.`,
+      );
+    }
+    await this.#makeRoom();
+    const config = configOfRun(run.config);
+    this.#session = await Session.prepare(this.#context, {
+      ...{ runId, name: run.name, config, configText: run.config, skipBadRows: true, resumeStep },
+    });
+    return this.#session;
+  }
+
+  async resume(
+    runId: string,
+    step: number | null,
+    files: PickedFiles,
+  ): Promise<{ step: number; totalSteps: number }> {
+    const session = await this.open(runId, step, files);
+    session.go();
+    return { step: session.step, totalSteps: session.totalSteps };
+  }
+
+  require(runId: string): Session {
+    if (this.#session?.runId === runId) return this.#session;
+    throw new AppError("config-invalid", "This run is not in the GPU's memory. Resume it first.");
+  }
+
+  async export(runId: string, step: number | null): Promise<Download> {
+    const session = await this.open(runId, step);
+    return session.export();
+  }
+
+  async discard(runId: string): Promise<void> {
+    if (this.#session?.runId === runId) {
+      const session = this.#session;
+      this.#session = undefined;
+      await session.close();
+    }
+    const { database } = this.#context;
+    if (database && !(await deleteRun(database, runId))) {
+      throw new AppError("config-invalid", "This run is pinned. Unpin it before deleting it.");
+    }
+  }
+
+  /** Frees the device for something else, such as a chat with another model. */
+  async release(): Promise<void> {
+    await this.#makeRoom();
+  }
+}

@@ -1,0 +1,260 @@
+import { Sampler } from "../api/sampler.ts";
+import { createSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
+import type { SftConfig } from "../config/fields.ts";
+import { exportZip } from "../formats/export_bundle.ts";
+import type { LogRow } from "../formats/trainer_state.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Download, MetricRow, RunProgress, RunStatus } from "../protocol/messages.ts";
+import { toWire } from "../protocol/rpc.ts";
+import type { Outcome } from "../trainer/training_run.ts";
+import type { WorkerContext } from "./context.ts";
+import { RunJournal } from "./journal.ts";
+
+/** How often at most progress and the heartbeat are told, in milliseconds. */
+const PROGRESS_MS = 250;
+const HEARTBEAT_MS = 5000;
+/** Steps before a time left is said: the first ones also compile and warm up. */
+const STEPS_FOR_RATE = 5;
+
+export interface SessionOptions {
+  readonly runId: string;
+  readonly name: string;
+  readonly config: SftConfig;
+  readonly configText: string;
+  readonly skipBadRows: boolean;
+  /** Continue from this checkpoint. */
+  readonly resumeStep: number | undefined;
+}
+
+interface Going {
+  request: "go" | "pause" | "stop";
+}
+
+/** The one run that holds the device: prepares, trains, answers requests at step borders, and tells the page. */
+export class Session {
+  readonly runId: string;
+  readonly name: string;
+  readonly #context: WorkerContext;
+  readonly #journal: RunJournal;
+  readonly #trainer: SftTrainer;
+  readonly #sampler: Sampler | undefined;
+  readonly #control: Going = { request: "go" };
+  #running: Promise<void> | undefined;
+  #state: RunStatus;
+  #began = 0;
+  #firstStep = 0;
+  #tokens = 0;
+  #progressAt = 0;
+  #heartbeatAt = 0;
+
+  private constructor(
+    context: WorkerContext,
+    { runId, name }: SessionOptions,
+    journal: RunJournal,
+    trainer: SftTrainer,
+    sampler: Sampler | undefined,
+  ) {
+    this.runId = runId;
+    this.name = name;
+    this.#context = context;
+    this.#journal = journal;
+    this.#trainer = trainer;
+    this.#sampler = sampler;
+    this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
+  }
+
+  /** Everything that can be refused is refused here, before the first step. */
+  static async prepare(context: WorkerContext, options: SessionOptions): Promise<Session> {
+    const { runId, config, configText, skipBadRows, resumeStep } = options;
+    const journal = new RunJournal(context, runId);
+    const rows = resumeStep === undefined ? [] : await journal.rewind(resumeStep);
+    let session: Session | undefined;
+    const trainer = await createSftTrainer({
+      ...{
+        host: context.host,
+        run: runId,
+        config,
+        configText,
+        skipBadRows,
+        resumeStep,
+        place: "the browser",
+      },
+      earlierLog: rows.map(toLogRow),
+      onPreparing: (what, done, total) => {
+        const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
+        context.emit({ type: "status", runId, status: { state: "preparing", what, done, total, unit } });
+      },
+      events: {
+        metrics: (step, values) => journal.metrics(step, { ...values, ...session?.rate() }),
+        step: (step, tokens) => session?.onStep(step, tokens),
+        checkpoint: (step) => session?.onCheckpoint(step),
+        sample: async (step) => session?.sample(step),
+        note: (text) => journal.log("warn", text),
+      },
+    });
+    trainer.gpu.onLost((error) => context.emit({ type: "device-lost", error: toWire(error) }));
+    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
+    session = new Session(context, options, journal, trainer, sampler);
+    for (const note of trainer.notes) journal.log("info", note);
+    return session;
+  }
+
+  get totalSteps(): number {
+    return this.#trainer.totalSteps;
+  }
+
+  get step(): number {
+    return this.#trainer.step;
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get status(): RunStatus {
+    return this.#state;
+  }
+
+  /** Trains in the background until the end, a request, or `steps` more steps. */
+  go(steps?: number): void {
+    if (this.#running !== undefined) return;
+    this.#control.request = "go";
+    this.#running = this.#train(steps).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Asks for a pause or a stop, and resolves when the run stands still. */
+  async halt(request: "pause" | "stop"): Promise<number> {
+    this.#control.request = request;
+    if (this.#running !== undefined) this.#tell({ state: "pausing", step: this.step });
+    else if (request === "stop") this.#running = this.#train();
+    await this.#running;
+    this.#running = undefined;
+    return this.step;
+  }
+
+  async #train(steps?: number): Promise<void> {
+    this.#began = this.#context.host.now();
+    this.#firstStep = this.step;
+    this.#tokens = 0;
+    try {
+      if (this.step === 0 && this.#sampler) await this.sample(0);
+      this.#tell({ state: "running", step: this.step });
+      this.#began = this.#context.host.now();
+      const outcome = await this.#trainer.train(this.#control, steps);
+      await this.#ended(outcome);
+    } catch (error) {
+      const wire = toWire(error);
+      this.#tell({ state: "failed", step: this.step, error: wire });
+      this.#journal.log("error", wire.message);
+      this.#journal.record({
+        status: "failed",
+        step: this.step,
+        error: { code: wire.code, message: wire.message },
+      });
+      this.#journal.goodbye();
+      await this.#journal.settled();
+    }
+  }
+
+  async #ended(outcome: Outcome): Promise<void> {
+    this.#journal.flush();
+    this.#progress();
+    if (outcome.state === "paused") {
+      this.#tell({
+        state: "paused",
+        step: outcome.step,
+        saved: outcome.reason === null,
+        reason: outcome.reason,
+      });
+      this.#journal.record({ status: "paused", step: outcome.step });
+    } else {
+      if (this.#sampler) await this.sample(outcome.step);
+      const { step, stoppedEarly, reason } = outcome;
+      this.#tell({ state: "done", step, stoppedEarly, reason });
+      this.#journal.record({ status: stoppedEarly ? "stopped" : "finished", step });
+    }
+    this.#journal.goodbye();
+    await this.#journal.settled();
+  }
+
+  onStep(step: number, tokens: number): void {
+    this.#tokens += tokens;
+    const now = this.#context.host.now();
+    if (now - this.#progressAt >= PROGRESS_MS) {
+      this.#progressAt = now;
+      this.#progress();
+    }
+    if (now - this.#heartbeatAt < HEARTBEAT_MS) return;
+    this.#heartbeatAt = now;
+    this.#journal.heartbeat(step);
+    this.#journal.record({ step, status: "running" });
+  }
+
+  onCheckpoint(step: number): void {
+    const checkpoint = { step, bytes: 0, saved: Date.now(), best: false };
+    this.#context.emit({ type: "checkpoint", runId: this.runId, checkpoint });
+    this.#journal.log("info", `Checkpoint of step ${step} saved.`);
+    this.#journal.flush();
+  }
+
+  async sample(step: number): Promise<void> {
+    const samples = await this.#sampler?.sample();
+    if (samples) this.#journal.samples({ step, samples });
+  }
+
+  /** Speed of this session alone, so that a resumed run does not claim the time it was away. */
+  rate(): { tokens_per_second: number } | undefined {
+    const seconds = (this.#context.host.now() - this.#began) / 1000;
+    return seconds > 0 && this.#tokens > 0 ? { tokens_per_second: this.#tokens / seconds } : undefined;
+  }
+
+  #progress(): void {
+    const seconds = (this.#context.host.now() - this.#began) / 1000;
+    const steps = this.step - this.#firstStep;
+    const known = steps >= STEPS_FOR_RATE;
+    const progress: RunProgress = {
+      step: this.step,
+      totalSteps: this.totalSteps,
+      epoch: this.#trainer.epoch,
+      tokensPerSecond: known ? this.#tokens / seconds : null,
+      secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
+      gpuBytes: this.#trainer.gpu.counts.bytes,
+    };
+    this.#context.emit({ type: "progress", runId: this.runId, progress });
+  }
+
+  #tell(status: RunStatus): void {
+    this.#state = status;
+    this.#context.emit({ type: "status", runId: this.runId, status });
+  }
+
+  /** The zip of what the run has learned so far. */
+  async export(): Promise<Download> {
+    if (this.isBusy)
+      throw new AppError(
+        "config-invalid",
+        "The run is going. Pause it to download what it has learned so far.",
+      );
+    const files = await this.#trainer.exportAssets();
+    const isAdapter = files.some(({ name }) => name === "adapter_model.safetensors");
+    const { fileName, stream } = exportZip(this.name, isAdapter ? "adapter" : "merged", files);
+    return { fileName, blob: await new Response(stream).blob() };
+  }
+
+  get trainer(): SftTrainer {
+    return this.#trainer;
+  }
+
+  async close(): Promise<void> {
+    if (this.isBusy) await this.halt("pause");
+    await this.#journal.settled();
+    this.#trainer.close();
+    this.#trainer.gpu.close();
+  }
+}
+
+function toLogRow({ step, values }: MetricRow): LogRow {
+  return { step, ...values };
+}
