@@ -52,7 +52,13 @@ describe("the policy refuses a request to another origin", () => {
     expect(await page.evaluate(tryToLeave)).toEqual(["TypeError", "connect-src"]);
   });
 
-  it("of a worker", async () => {
+  it("of the worker that trains", async () => {
+    const { page } = await open();
+    const worker = page.workers()[0] ?? (await page.waitForEvent("worker"));
+    expect(await worker.evaluate(tryToLeave)).toEqual(["TypeError", "connect-src"]);
+  });
+
+  it("of a worker that the page makes from a text", async () => {
     const { page } = await open();
     const result = await page.evaluate((script) => {
       const source = `${script}.then((result) => postMessage(result))`;
