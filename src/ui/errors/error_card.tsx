@@ -4,6 +4,7 @@ import { checkDevice, setTrouble } from "../../store/app.ts";
 import type { Failure } from "../../store/failure.ts";
 import { resumeRun } from "../../store/run_actions.ts";
 import { setSetting } from "../../store/setup_actions.ts";
+import { ScrollArea } from "../parts/scroll_area.tsx";
 import { errorText, type Fix } from "./table.ts";
 
 interface ErrorCardProps {
@@ -63,10 +64,9 @@ export function ErrorCard({ failure, runId, title, compact = false }: ErrorCardP
         )}
         <details>
           <summary>Details</summary>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: text that scrolls must be reachable by keyboard. */}
-          <pre className="code" tabIndex={0}>
-            {details.filter(Boolean).join("\n\n")}
-          </pre>
+          <ScrollArea className="code" label="Details of the error">
+            <pre>{details.filter(Boolean).join("\n\n")}</pre>
+          </ScrollArea>
         </details>
       </div>
     </section>

@@ -1,8 +1,67 @@
+import { useEffect } from "react";
+import { Link } from "wouter";
+import { useApp } from "../../store/app.ts";
+import { shown } from "../../store/failure.ts";
+import { loadRun } from "../../store/run_actions.ts";
+import { type RunView, useRuns } from "../../store/runs.ts";
+import { ErrorCard } from "../errors/error_card.tsx";
+import { DoneCard } from "./done_card.tsx";
+import { Preparing } from "./preparing.tsx";
+import { ProgressRow } from "./progress_row.tsx";
+import { RunCharts } from "./run_charts.tsx";
+import { RunHeader } from "./run_header.tsx";
+import { RunTabs } from "./run_tabs.tsx";
+import { Samples } from "./samples.tsx";
+import "../styles/chart.css";
+import "../styles/run.css";
+
+/** One run: how far it is, how it goes, what it says, what it has saved. */
 export function RunPage({ id }: { id: string }) {
+  const run = useRuns((state) => state.runs[id]);
+  useEffect(() => {
+    void loadRun(id);
+  }, [id]);
+  if (!run) return <p className="page muted">Reading the run…</p>;
+  if (!run.loaded && run.refused && run.rows.length === 0 && run.summary === null)
+    return (
+      <div className="page stack">
+        <h1>This run is not here</h1>
+        <ErrorCard failure={run.refused} />
+        <p>
+          <Link href="/runs">Go to all runs</Link>
+        </p>
+      </div>
+    );
+  return <Run run={run} />;
+}
+
+function Run({ run }: { run: RunView }) {
+  const catalog = useApp((state) => shown(state.catalog));
+  const algorithm = catalog?.algorithms.find(({ id }) => id === (run.summary?.algorithm ?? "sft"));
+  const { status } = run;
   return (
-    <div className="page">
-      <h1>Run</h1>
-      <p>{id}</p>
+    <div className="page run">
+      <RunHeader run={run} method={algorithm?.label ?? run.summary?.algorithm.toUpperCase() ?? ""} />
+      {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
+      {status.state === "failed" && <ErrorCard failure={status.error} runId={run.id} />}
+      {status.state === "done" && (
+        <DoneCard run={run} stoppedEarly={status.stoppedEarly} reason={status.reason} />
+      )}
+      {status.state === "paused" && (
+        <p className="note warn">
+          Paused at step {status.step}. {status.reason ?? ""}{" "}
+          {status.saved ? "A checkpoint was saved: closing this tab loses nothing." : "Not saved yet."}
+        </p>
+      )}
+      {status.state === "interrupted" && (
+        <p className="note warn">
+          This run stopped at step {status.step} when the tab closed. Resume goes on from its last checkpoint.
+        </p>
+      )}
+      {status.state === "preparing" ? <Preparing run={run} /> : <ProgressRow run={run} />}
+      <RunCharts run={run} algorithm={algorithm} />
+      <Samples sets={run.samples} going={status.state === "running" || status.state === "preparing"} />
+      <RunTabs run={run} />
     </div>
   );
 }

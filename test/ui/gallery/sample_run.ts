@@ -19,17 +19,18 @@ export function metricRows(steps: number, failed: boolean): readonly MetricRow[]
   return Array.from({ length: steps }, (_, i) => {
     const step = i + 1;
     const bad = failed && step > 38;
-    const loss = bad ? null : lossAt(step);
-    const evaluated = step % 8 === 0 ? { eval_loss: bad ? null : 0.42 + 2.4 * Math.exp(-step / 15) } : {};
+    const or = (value: number): number | null => (bad ? null : value);
+    const loss = or(lossAt(step));
+    const evaluated = step % 8 === 0 ? { eval_loss: or(0.42 + 2.4 * Math.exp(-step / 15)) } : {};
     return {
       step,
       values: {
         loss,
-        grad_norm: bad ? null : 0.4 + 2.2 * Math.exp(-step / 10) + 0.1 * wobble(step + 3),
+        grad_norm: or(0.4 + 2.2 * Math.exp(-step / 10) + 0.1 * wobble(step + 3)),
         learning_rate:
           0.003 * (step < 7 ? step / 7 : 0.5 * (1 + Math.cos((Math.PI * (step - 7)) / (TOTAL - 7)))),
         tokens_per_second: 1240 + 60 * wobble(step),
-        mean_token_accuracy: bad ? null : Math.min(0.97, 0.4 + step / 80),
+        mean_token_accuracy: or(Math.min(0.97, 0.4 + step / 80)),
         epoch: step / 26,
         ...evaluated,
       },
