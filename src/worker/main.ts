@@ -128,13 +128,29 @@ function handlers(context: WorkerContext): Handlers {
   };
 }
 
+/** Requests that arrive before the database is open wait for it: a worker that listened only then would lose them. */
+function whenReady(ready: Promise<Handlers>): Handlers {
+  return new Proxy({} as Handlers, {
+    get: (_, method: string) => async (params: never) => {
+      const handler = (await ready)[method as keyof Handlers] as unknown as (params: never) => Promise<never>;
+      return handler(params);
+    },
+  });
+}
+
+async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
+  const database = await openStorage();
+  const host = createBrowserHost({
+    // The worker's own file lies in assets/; the app's files lie beside the page.
+    base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
+    database,
+    log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
+  });
+  return handlers({ host, database, emit });
+}
+
 const endpoint = self as unknown as Endpoint;
-let post: ((event: WorkerEvent) => void) | undefined;
-const database = await openStorage();
-const host = createBrowserHost({
-  // The worker's own file lies in assets/; the app's files lie beside the page.
-  base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
-  database,
-  log: (level, text) => post?.({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
-});
-post = serve(endpoint, handlers({ host, database, emit: (event) => post?.(event) }));
+const emit: (event: WorkerEvent) => void = serve(
+  endpoint,
+  whenReady(Promise.resolve().then(() => prepare((event) => emit(event)))),
+);
