@@ -83,12 +83,14 @@ export class Generator {
   /** Throws `gpu-out-of-memory`, and `config-invalid` for a length that the model has no positions for. */
   static async create(gpu: Gpu, options: GeneratorOptions): Promise<Generator> {
     const { spec, adapter, withBase = false, maxLength } = options;
-    if (spec.positionTable && maxLength > spec.maxPositions) {
+    // Nothing is ever computed for the last token of a sequence.
+    if (spec.positionTable && maxLength > spec.maxPositions + 1) {
       throw new AppError(
         "config-invalid",
         `Sequences of ${maxLength} tokens: the model has ${spec.maxPositions} positions. Use a shorter maximum length.`,
       );
     }
+    invariant(options.maxSequences >= 1 && options.maxPromptTokens >= 1, "a generator without room");
     const parts = await makeParts(gpu, options);
     const adapters = withBase && adapter ? [adapter, undefined] : [adapter];
     const recorders = adapters.flatMap((each) => recordParts(options, parts, each));

@@ -32,11 +32,6 @@ export function sequencesThatFit(
   );
 }
 
-/** Bytes of the caches on the GPU. */
-export function kvCacheBytes(spec: ModelSpec, slots: number, maxLength: number): number {
-  return 2 * spec.layers.length * 4 * slots * maxLength * spec.kvHeads * spec.headDim;
-}
-
 /** Throws `gpu-out-of-memory`. */
 export function makeKvCache(gpu: Gpu, spec: ModelSpec, slots: number, maxLength: number): Promise<KvCache> {
   const shape = [slots, maxLength, spec.kvHeads * spec.headDim];
