@@ -129,6 +129,7 @@ export class TrainingRun {
   /** Trains until the end, a request, or `steps` more optimizer steps. */
   async train(control: RunControl, steps = Number.POSITIVE_INFINITY): Promise<Outcome> {
     const until = Math.min(this.totalSteps, this.#step + steps);
+    if (this.#step === 0 && this.#evaluates) await this.#evaluateStart();
     while (this.#step < until && control.request === "go") {
       this.#submitStep();
       const outcome = await this.#afterStep();
@@ -229,9 +230,14 @@ export class TrainingRun {
     return every > 0 && step % every === 0;
   }
 
-  #evaluatesAt(step: number): boolean {
+  get #evaluates(): boolean {
     const { config, data } = this.#parts;
-    if (data.validation.length === 0 || config.eval_strategy === "no") return false;
+    return data.validation.length > 0 && config.eval_strategy !== "no";
+  }
+
+  #evaluatesAt(step: number): boolean {
+    const { config } = this.#parts;
+    if (!this.#evaluates) return false;
     if (config.eval_strategy === "epoch") return this.#endsEpoch();
     return step % config.eval_steps === 0 || step === this.totalSteps;
   }
@@ -246,15 +252,21 @@ export class TrainingRun {
     return this.#loop.cursor.position === 0 || this.#step === this.totalSteps;
   }
 
+  /** The held-out loss before the first step: what everything later is compared with. */
+  async #evaluateStart(): Promise<void> {
+    this.#parts.events.metrics(0, { ...(await this.#heldOut()), epoch: 0 });
+  }
+
+  #heldOut(): Promise<Record<string, number>> {
+    const { engine, config, data } = this.#parts;
+    const { eval_batch_size: batchSize, gradient_accumulation_steps: slots } = config;
+    return evaluateRows(engine, data.validation, batchSize, slots);
+  }
+
   /** Held-out loss. True when patience has run out. */
   async #evaluate(): Promise<boolean> {
-    const { engine, config, data, events } = this.#parts;
-    const values = await evaluateRows(
-      engine,
-      data.validation,
-      config.eval_batch_size,
-      config.gradient_accumulation_steps,
-    );
+    const { config, events } = this.#parts;
+    const values = await this.#heldOut();
     events.metrics(this.#step, { ...values, epoch: this.#epoch });
     const name = config.metric_for_best_model;
     const value = values[name.startsWith("eval_") ? name : `eval_${name}`];

@@ -254,15 +254,13 @@ export const evaluationFields = {
     min: 1,
     unit: "steps",
   }),
-  save_total_limit: nullable(
-    integer(3, {
-      label: "Checkpoints kept",
-      help: "Older checkpoints than this many are deleted; the best one stays.",
-      group: "checkpoints",
-      min: 1,
-    }),
-    "All.",
-  ),
+  save_total_limit: integer(2, {
+    label: "Checkpoints kept",
+    help: "Older checkpoints than this many are deleted; the best one stays.",
+    group: "checkpoints",
+    min: 1,
+    max: 1000,
+  }),
   sample_every: integer(0, {
     label: "Sample answers every",
     help: "Steps between two rounds of sample answers during the run; 0 turns them off.",
