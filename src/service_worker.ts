@@ -72,6 +72,7 @@ scope.addEventListener("message", (event) => {
 scope.addEventListener("fetch", (event) => {
   const key = lookUp(event.request);
   if (key !== null) event.respondWith(answer(event.request, key));
+  else if (isOptional(event.request)) event.respondWith(fetch(event.request).catch(notFound));
 });
 
 /** Stores every file of the list. One that is missing or has other bytes than the build's fails the whole installation. */
@@ -127,6 +128,19 @@ function lookUp(request: Request): string | null {
   url.hash = "";
   url.search = "";
   return keys.get(url.href) ?? null;
+}
+
+/**
+ * Files of models and datasets that are not in the list. Readers ask for some that a model may lack
+ * (special_tokens_map.json): with the network off the answer is that there is none, not that the network failed.
+ */
+function isOptional(request: Request): boolean {
+  const folders = ["models/", "datasets/"].map((name) => new URL(name, base).href);
+  return request.method === "GET" && folders.some((folder) => request.url.startsWith(folder));
+}
+
+function notFound(): Response {
+  return new Response(null, { status: 404, statusText: "Not Found" });
 }
 
 /** The stored file or the part of it that was asked for. What the browser has evicted comes from the network again. */

@@ -124,6 +124,17 @@ describe("with the network off", () => {
   });
 });
 
+describe("with the network off, files that are not there", () => {
+  it("are missing, which is no failure of the network", async () => {
+    const { page, context } = await open();
+    await waitUntilOffline(page);
+    await context.setOffline(true);
+    const status = (path: string) => page.evaluate(async (url) => (await fetch(url)).status, path);
+    expect(await status("models/aligntune-tiny/special_tokens_map.json")).toBe(404);
+    await expect(status("elsewhere/file.json")).rejects.toThrow();
+  });
+});
+
 describe("axe finds nothing on the start page", () => {
   it.each(["light", "dark"] as const)("in the %s theme", async (colorScheme) => {
     const { page } = await open("", { colorScheme, bypassCSP: true });
