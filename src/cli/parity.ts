@@ -2,11 +2,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Gpu, openGpu } from "../gpu/device.ts";
+import { nodeFolder } from "../host/node.ts";
 import { installDawn } from "./dawn.ts";
 import { Comparison, TOLERANCE, TRAIN_TOLERANCE, type Verdict } from "./parity/compare.ts";
 import { checkForward, forwardLogits } from "./parity/forward.ts";
 import { checkGenerate, runGenerate } from "./parity/generate.ts";
-import { type GoldenCase, readCase } from "./parity/golden_case.ts";
+import { type Collection, type GoldenCase, readCase } from "./parity/golden_case.ts";
 import { checkNf4 } from "./parity/nf4.ts";
 import { checkSft, runSft } from "./parity/sft.ts";
 import { openSubject, ROUND_TRIP, type Subject, TRL, UNSLOTH } from "./parity/subject.ts";
@@ -65,11 +66,11 @@ function compareMaps(
 
 async function runCase(
   gpu: Gpu,
-  root: string,
+  collection: Collection,
   name: string,
   backend: string,
 ): Promise<{ golden: GoldenCase; verdict: Verdict }> {
-  const golden = await readCase(root, name);
+  const golden = await readCase(collection, name);
   const comparison = new Comparison(golden.kind === "train" ? TRAIN_TOLERANCE : TOLERANCE);
   if (golden.kind === "nf4") {
     await checkNf4(golden, comparison);
@@ -77,7 +78,7 @@ async function runCase(
   }
   const check = (backend === "unsloth" ? UNSLOTH_CHECKS : TRL_CHECKS)[golden.kind];
   if (!check) throw new Error(`cases of kind ${golden.kind} are not known`);
-  await check(await openSubject(gpu, root, golden), golden, comparison);
+  await check(await openSubject(gpu, collection, golden), golden, comparison);
   return { golden, verdict: comparison.verdict };
 }
 
@@ -98,6 +99,7 @@ async function main(): Promise<number> {
     return 2;
   }
   installDawn();
+  const collection = (path: string) => nodeFolder(join(root, path));
   const names = (await readdir(join(root, "cases"))).filter((name) => name.includes(only)).sort();
   // One device, so that each kernel is compiled once; a new one after a failure, which may have broken it.
   let gpu = await openGpu();
@@ -105,8 +107,8 @@ async function main(): Promise<number> {
   let failed = 0;
   for (const name of names) {
     try {
-      if (isLeftOut(await readCase(root, name), backend)) continue;
-      const { golden, verdict } = await runCase(gpu, root, name, backend);
+      if (isLeftOut(await readCase(collection, name), backend)) continue;
+      const { golden, verdict } = await runCase(gpu, collection, name, backend);
       const ok = verdict.ratio <= 1;
       if (ok) passed += 1;
       else failed += 1;

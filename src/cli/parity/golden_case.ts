@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import { readJsonObject } from "../../formats/json.ts";
+import { requireFile } from "../../formats/model_folder.ts";
 import { readSafetensors, type TensorSource } from "../../formats/safetensors.ts";
-import { nodeAsset } from "../../host/node.ts";
+import type { Folder } from "../../host/host.ts";
 
 /** One case of golden numbers: what goes in, and what must come out. */
 export interface GoldenCase {
@@ -17,11 +17,13 @@ export interface GoldenCase {
   readonly expected: ReadonlyMap<string, TensorSource>;
 }
 
-export async function readCase(root: string, name: string): Promise<GoldenCase> {
-  const folder = join(root, "cases", name);
-  const json = await readJsonObject(await nodeAsset(join(folder, "case.json")));
-  const tensors = async (file: string) =>
-    (await readSafetensors(await nodeAsset(join(folder, file)))).tensors;
+/** A folder of the collection, by its path below the root. */
+export type Collection = (path: string) => Folder | Promise<Folder>;
+
+export async function readCase(collection: Collection, name: string): Promise<GoldenCase> {
+  const folder = await collection(`cases/${name}`);
+  const json = await readJsonObject(await requireFile(folder, "case.json"));
+  const tensors = async (file: string) => (await readSafetensors(await requireFile(folder, file))).tensors;
   const text = (key: string) => (typeof json[key] === "string" ? json[key] : undefined);
   return {
     name,

@@ -1,14 +1,12 @@
-import { join } from "node:path";
 import { type ModelFolder, openModelFolder } from "../../formats/model_folder.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { nodeFolder } from "../../host/node.ts";
 import { type AdapterFile, readAdapterFile } from "../../model/adapter_file.ts";
 import type { BatchRow } from "../../model/batch_tables.ts";
 import type { Trainable } from "../../model/loaded_model.ts";
 import { readModelSpec } from "../../model/registry.ts";
 import type { ModelSpec } from "../../model/spec.ts";
 import type { BaseFormat } from "../../model/weights.ts";
-import type { GoldenCase, UnpaddedRow } from "./golden_case.ts";
+import type { Collection, GoldenCase, UnpaddedRow } from "./golden_case.ts";
 
 /** How the model of a case is run. */
 export interface Mode {
@@ -29,10 +27,10 @@ export interface Subject {
   readonly adapter: AdapterFile | undefined;
 }
 
-export async function openSubject(gpu: Gpu, root: string, golden: GoldenCase): Promise<Subject> {
+export async function openSubject(gpu: Gpu, collection: Collection, golden: GoldenCase): Promise<Subject> {
   if (!golden.model) throw new Error("the case names no model");
-  const model = await openModelFolder(nodeFolder(join(root, golden.model)));
-  const adapter = golden.adapter ? await readAdapterFile(nodeFolder(join(root, golden.adapter))) : undefined;
+  const model = await openModelFolder(await collection(golden.model));
+  const adapter = golden.adapter ? await readAdapterFile(await collection(golden.adapter)) : undefined;
   return { gpu, model, spec: readModelSpec(model.config), adapter };
 }
 
