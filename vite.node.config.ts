@@ -7,6 +7,7 @@ const PROGRAMS = {
   parity_trl: "parity_trl",
   bench: "bench",
   pretrain: "pretrain",
+  recipes: "recipes",
 };
 
 /** Bundles the command-line programs into dist/node/: the same engine, for Node and Dawn. */
