@@ -14,6 +14,8 @@ export interface ConfigSources {
   readonly recipe?: string | undefined;
   /** `key=value` pairs, stronger than the file. */
   readonly set?: readonly string[];
+  /** adapter_name_or_path, stronger than all of them. */
+  readonly adapter?: string | undefined;
 }
 
 export interface LoadedConfig extends Resolution {
@@ -40,9 +42,16 @@ const PATH_KEYS = [
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
   const review = sources.file === undefined ? undefined : await readConfigFile(sources.file);
   const recipe = sources.recipe === undefined ? undefined : await recipeLayer(findRecipe(sources.recipe));
-  const override = sources.set && sources.set.length > 0 ? parseAssignments(sources.set) : undefined;
+  const override = overrideOf(sources);
   const resolution = resolveOrThrow({ override, file: review, recipe });
   return { ...resolution, text: configText(resolution.config), review };
+}
+
+function overrideOf({ set = [], adapter }: ConfigSources): ImportReview | undefined {
+  if (set.length === 0 && adapter === undefined) return undefined;
+  const review = parseAssignments(set);
+  if (adapter === undefined) return review;
+  return { ...review, values: { ...review.values, adapter_name_or_path: adapter } };
 }
 
 export function configText(config: RunConfig): string {

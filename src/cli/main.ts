@@ -1,87 +1,159 @@
-import { parseArgs } from "node:util";
-import { RECIPES } from "../config/recipes.ts";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { AppError } from "../lib/errors.ts";
 import { diagnose } from "./commands/diagnose.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { generate } from "./commands/generate.ts";
+import { recipes } from "./commands/recipes.ts";
 import { train } from "./commands/train.ts";
 import { validate } from "./commands/validate.ts";
 import { installDawn } from "./dawn.ts";
 import { createOutput, exitCodeOf, type Output, reportError } from "./output.ts";
+import { COMMAND_USAGE, USAGE } from "./usage.ts";
 
-const USAGE = `npm run aligntune -- COMMAND [options]
+type Options = NonNullable<ParseArgsConfig["options"]>;
 
-  train     --config FILE | --recipe NAME  [--set key=value ...] [--output DIR] [--resume] [--skip-bad-rows]
-  validate  --config FILE | --recipe NAME  [--set key=value ...]
-  evaluate  --config FILE | --recipe NAME  [--set key=value ...] [--skip-bad-rows]
-  diagnose  what this machine's GPU is and allows
-  recipes   the configurations that come with the program
+const TEXT = { type: "string" } as const;
+const TEXTS = { type: "string", multiple: true } as const;
+const FLAG = { type: "boolean" } as const;
+const COMMON = { json: FLAG, help: FLAG };
+const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
 
---json prints one JSON object a line. Paths in a configuration are relative to its file.
-Exit codes: 0 done, 1 the run failed, 2 the input was refused, 130 interrupted and saved.`;
+/** The options of each command; any other is refused. */
+const COMMANDS: Readonly<Record<string, Options>> = {
+  train: { ...CONFIGURATION, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
+  validate: CONFIGURATION,
+  evaluate: { ...CONFIGURATION, adapter: TEXT, "skip-bad-rows": FLAG },
+  generate: {
+    ...{ model: TEXT, adapter: TEXT, prompt: TEXTS, prompts: TEXT, system: TEXT, raw: FLAG },
+    ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
+    ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
+  },
+  diagnose: {},
+  recipes: {},
+};
 
-const OPTIONS = {
-  config: { type: "string" },
-  recipe: { type: "string" },
-  set: { type: "string", multiple: true, default: [] as string[] },
-  output: { type: "string" },
-  resume: { type: "boolean", default: false },
-  "skip-bad-rows": { type: "boolean", default: false },
-  json: { type: "boolean", default: false },
-  help: { type: "boolean", default: false },
-} as const;
+/** What was given on the command line, read by name. */
+class Arguments {
+  readonly words: readonly string[];
+  readonly #values: Readonly<Record<string, unknown>>;
 
-function readArguments(argv: readonly string[]) {
+  constructor(words: readonly string[], values: Readonly<Record<string, unknown>>) {
+    this.words = words;
+    this.#values = values;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === "string" ? value : undefined;
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+  }
+
+  flag(name: string): boolean {
+    return this.#values[name] === true;
+  }
+
+  /** Throws `config-invalid` for a text that is no number. */
+  number(name: string, fallback: number): number {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isFinite(value))
+      throw new AppError("config-invalid", `--${name} must be a number, and is "${text}".`);
+    return value;
+  }
+}
+
+function readArguments(command: string, rest: readonly string[]): Arguments {
+  const options = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  if (!options) throw new AppError("config-invalid", `There is no command "${command}".\n\n${USAGE}`);
+  const usage = COMMAND_USAGE[command] ?? USAGE;
+  let parsed: ReturnType<typeof parseArgs>;
   try {
-    return parseArgs({ args: [...argv], allowPositionals: true, options: OPTIONS });
+    parsed = parseArgs({ args: [...rest], allowPositionals: true, options: { ...COMMON, ...options } });
   } catch (cause) {
-    throw new AppError(
-      "config-invalid",
-      `${cause instanceof Error ? cause.message : String(cause)}\n\n${USAGE}`,
-    );
+    const [message] = (cause instanceof Error ? cause.message : String(cause)).split(". ");
+    throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
   }
+  const { values, positionals } = parsed;
+  if (positionals.length > (command === "recipes" ? 1 : 0))
+    throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
+  return new Arguments(positionals, values);
 }
 
-async function run(argv: readonly string[], output: Output): Promise<number> {
-  const { values, positionals } = readArguments(argv);
-  const [command, ...rest] = positionals;
-  if (values.help || command === undefined) {
+/** Throws `config-invalid` when a command that needs a configuration was given nothing of one. */
+function configurationOf(command: string, args: Arguments) {
+  const sources = { config: args.text("config"), recipe: args.text("recipe"), set: args.texts("set") };
+  const given = sources.config !== undefined || sources.recipe !== undefined || sources.set.length > 0;
+  if (given || args.flag("resume")) return sources;
+  throw new AppError(
+    "config-invalid",
+    `${command} needs --config FILE, --recipe NAME or --set KEY=VALUE.\n\n${COMMAND_USAGE[command] ?? USAGE}`,
+  );
+}
+
+function generateArguments(args: Arguments) {
+  const model = args.text("model");
+  if (model === undefined)
+    throw new AppError("config-invalid", `generate needs --model.\n\n${COMMAND_USAGE["generate"]}`);
+  return {
+    ...{ model, adapter: args.text("adapter"), system: args.text("system"), raw: args.flag("raw") },
+    ...{ prompts: args.texts("prompt"), promptsFile: args.text("prompts") },
+    maxNewTokens: args.number("max-new-tokens", 128),
+    samples: args.number("samples", 1),
+    sampling: {
+      temperature: args.number("temperature", 0),
+      top_k: args.number("top-k", 0),
+      top_p: args.number("top-p", 1),
+      min_p: args.number("min-p", 0),
+      repetition_penalty: args.number("repetition-penalty", 1),
+      seed: args.number("seed", 0),
+    },
+  };
+}
+
+async function run([command, ...rest]: readonly string[], output: Output): Promise<number> {
+  if (command === undefined || command === "--help" || command === "help") {
     console.log(USAGE);
-    return command === undefined && !values.help ? 2 : 0;
+    return command === undefined ? 2 : 0;
   }
-  if (rest.length > 0)
-    throw new AppError("config-invalid", `Unexpected words: ${rest.join(" ")}.\n\n${USAGE}`);
-  const { config, recipe, set, resume, output: directory, "skip-bad-rows": skipBadRows } = values;
-  const needsConfig = ["train", "validate", "evaluate"].includes(command) && !resume;
-  if (needsConfig && config === undefined && recipe === undefined && set.length === 0) {
-    throw new AppError(
-      "config-invalid",
-      `${command} needs --config FILE, --recipe NAME or --set key=value.\n\n${USAGE}`,
-    );
+  const args = readArguments(command, rest);
+  if (args.flag("help")) {
+    console.log(COMMAND_USAGE[command] ?? USAGE);
+    return 0;
   }
+  const skipBadRows = args.flag("skip-bad-rows");
   switch (command) {
-    case "train":
-      installDawn();
-      return train({ config, recipe, set, resume, skipBadRows, output: directory }, output);
     case "validate":
-      return validate({ config, recipe, set }, output);
-    case "evaluate":
-      installDawn();
-      return evaluate({ config, recipe, set, skipBadRows }, output);
-    case "diagnose":
-      installDawn();
-      return diagnose(output);
+      return validate(configurationOf(command, args), output);
     case "recipes":
-      for (const { name, title, description } of RECIPES) {
-        output.emit({ name, title, description }, `${name}: ${title}. ${description}`);
-      }
-      return 0;
+      return recipes(args.words[0], output);
+  }
+  installDawn();
+  switch (command) {
+    case "train": {
+      const more = { resume: args.flag("resume"), output: args.text("output"), skipBadRows };
+      return train({ ...configurationOf(command, args), ...more }, output);
+    }
+    case "evaluate": {
+      const more = { adapter: args.text("adapter"), skipBadRows };
+      return evaluate({ ...configurationOf(command, args), ...more }, output);
+    }
+    case "generate":
+      return generate(generateArguments(args), output);
     default:
-      throw new AppError("config-invalid", `There is no command "${command}".\n\n${USAGE}`);
+      return diagnose(output);
   }
 }
 
-const argv = process.argv.slice(2);
-const json = argv.includes("--json");
+const json = process.argv.includes("--json");
+// `--json` and `--help` may stand before the command.
+const words = process.argv.slice(2);
+const ahead = words.findIndex((word) => word !== "--json");
+const argv = ahead > 0 ? [...words.slice(ahead), ...words.slice(0, ahead)] : words;
 try {
   process.exit(await run(argv, createOutput(json)));
 } catch (error) {

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { nonFinite } from "./run_folder.ts";
 
 /** What a command prints: sentences for people, or one JSON object a line with --json. */
 export interface Output {
@@ -6,6 +7,8 @@ export interface Output {
   say(text: string): void;
   /** A value for programs, and its sentence for people. */
   emit(value: Readonly<Record<string, unknown>>, text?: string): void;
+  /** A piece of a text that is still being made, for people. */
+  stream(text: string): void;
 }
 
 export function createOutput(json: boolean): Output {
@@ -17,15 +20,13 @@ export function createOutput(json: boolean): Output {
       if (json) console.log(JSON.stringify(value, nonFinite));
       else if (text !== undefined) console.log(text);
     },
+    stream: (text) => {
+      if (!json) process.stdout.write(text);
+    },
   };
 }
 
-/** JSON has no NaN: it is written as text, so that it is not lost. */
-function nonFinite(_: string, value: unknown): unknown {
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-}
-
-/** Codes of errors that refuse the input, as against runs that failed: exit codes 2 and 1. */
+/** Codes of errors that refuse the input or the place it is to run in, as against runs that failed: exit codes 2 and 1. */
 const REFUSED = new Set([
   "config-invalid",
   "dataset-invalid",
@@ -36,6 +37,8 @@ const REFUSED = new Set([
   "file-invalid",
   "file-missing",
   "checkpoint-invalid",
+  "storage-full",
+  "gpu-out-of-memory",
 ]);
 
 export function exitCodeOf(error: unknown): number {

@@ -13,11 +13,14 @@ export async function evaluate(
     readonly config: string | undefined;
     readonly recipe: string | undefined;
     readonly set: readonly string[];
+    /** adapter_name_or_path. */
+    readonly adapter: string | undefined;
     readonly skipBadRows: boolean;
   },
   output: Output,
 ): Promise<number> {
-  const loaded = await loadConfig({ file: args.config, recipe: args.recipe, set: args.set });
+  const { config: file, recipe, set, adapter } = args;
+  const loaded = await loadConfig({ file, recipe, set, adapter });
   const config = requireSft(loaded.config);
   const trainer = await createSftTrainer({
     ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },

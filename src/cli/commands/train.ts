@@ -1,16 +1,28 @@
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Sample, Sampler } from "../../api/sampler.ts";
 import { createSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
 import type { SftConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
-import type { Asset } from "../../host/host.ts";
 import { createNodeHost } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { Outcome, RunEvents } from "../../trainer/training_run.ts";
+import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
+import { onInterrupt } from "../interrupt.ts";
 import { type LoadedConfig, loadConfig, requireSft } from "../load_config.ts";
 import type { Output } from "../output.ts";
+import { createProgress, type Progress } from "../progress.ts";
 import { publicDir } from "../public_dir.ts";
+import {
+  appendRow,
+  CONFIG,
+  checkUnused,
+  METRICS,
+  makeFolder,
+  rowsUntil,
+  SAMPLES,
+  toLines,
+  writeWhole,
+} from "../run_folder.ts";
 
 export interface TrainArguments {
   readonly config: string | undefined;
@@ -21,92 +33,132 @@ export interface TrainArguments {
   readonly skipBadRows: boolean;
 }
 
-const METRICS = "metrics.jsonl";
-const CONFIG = "training_config.yaml";
-
-/** `aligntune train`: trains, saves into DIR, and exits 130 after Ctrl-C with everything saved. */
+/**
+ * `aligntune train`: trains, saves into DIR, and exits 130 after Ctrl-C with everything saved. Nothing is written before
+ * everything that can be refused has been.
+ */
 export async function train(args: TrainArguments, output: Output): Promise<number> {
-  const directory = args.output;
   const loaded = await loadRunConfig(args);
   if (loaded.review) describeReview(loaded.review, output);
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
   const config = requireSft(loaded.config);
-  const dir = directory ?? config.output_dir;
-  await mkdir(dir, { recursive: true });
+  const dir = args.output ?? config.output_dir;
   const host = createNodeHost({ publicDir: publicDir(), runDir: () => dir });
-  const steps = await host.checkpoints.steps("");
-  const resumeStep = args.resume ? steps.at(-1) : undefined;
-  if (args.resume && resumeStep === undefined) {
-    throw new AppError("checkpoint-invalid", `${dir} has no complete checkpoint to resume from.`);
-  }
-  if (!args.resume && steps.length > 0) {
-    throw new AppError(
-      "config-invalid",
-      `${dir} already holds a run with checkpoints (the last at step ${steps.at(-1)}). Continue it with --resume, or give another --output.`,
-    );
-  }
-  const earlier = await earlierLog(dir, resumeStep);
-  await writeFile(join(dir, METRICS), earlier.map((row) => `${JSON.stringify(row)}\n`).join(""));
-  await writeFile(join(dir, CONFIG), loaded.text);
-
-  const control: { request: "go" | "pause" | "stop" } = { request: "go" };
-  const progress = createProgress(output);
+  const resumeStep = await resumeFrom(dir, args, await host.checkpoints.steps(""));
+  const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
+  const progress = createProgress();
+  let samples: SampleRounds | undefined;
   const trainer = await createSftTrainer({
-    ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog: earlier },
+    ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
     skipBadRows: args.skipBadRows,
-    events: eventsFor(dir, output, progress),
+    events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
   });
-  for (const note of trainer.notes) output.say(`Note: ${note}`);
-  announce(trainer, config, output);
-  progress.start(trainer.totalSteps, trainer.step);
-  const interrupt = () => {
-    output.say("Finishing this step and saving. Continue with --resume.");
-    control.request = "pause";
-  };
-  process.once("SIGINT", interrupt);
   try {
-    const outcome = await trainer.train(control);
-    return await finish(trainer, outcome, dir, output);
+    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
+    for (const note of trainer.notes) output.say(`Note: ${note}`);
+    announce(trainer, config, output);
+    await openRunFolder(dir, loaded.text, resumeStep, earlierLog);
+    samples = sampler && sampleRounds(dir, sampler, output);
+    const outcome = await trainUntilInterrupted(trainer, samples, progress, output);
+    return await finish(trainer, config, outcome, { dir, samples, output });
   } finally {
-    process.removeListener("SIGINT", interrupt);
     trainer.close();
   }
 }
 
 /** On resume the run's own configuration counts, with what --set changes; else the one given. */
 async function loadRunConfig(args: TrainArguments): Promise<LoadedConfig> {
-  if (!args.resume) return loadConfig({ file: args.config, recipe: args.recipe, set: args.set });
-  if (!args.output)
-    throw new AppError("config-invalid", "--resume needs --output DIR: the folder of the run.");
-  return loadConfig({ file: join(args.output, CONFIG), set: args.set });
+  const { config, recipe, set, resume, output } = args;
+  if (!resume) return loadConfig({ file: config, recipe, set });
+  if (!output) throw new AppError("config-invalid", "--resume needs --output DIR: the folder of the run.");
+  if (config !== undefined || recipe !== undefined) {
+    throw new AppError(
+      "config-invalid",
+      `--resume continues with ${join(output, CONFIG)}. Leave out --config and --recipe; --set changes single settings.`,
+    );
+  }
+  return loadConfig({ file: join(output, CONFIG), set });
 }
 
-/** The log lines up to the checkpoint: what came after it is trained again. */
-async function earlierLog(dir: string, step: number | undefined): Promise<LogRow[]> {
-  if (step === undefined) return [];
-  const files = await readdir(dir);
-  if (!files.includes(METRICS)) return [];
-  const lines = (await readFile(join(dir, METRICS), "utf8")).split("\n").filter(Boolean);
-  return lines.map((line) => JSON.parse(line) as LogRow).filter((row) => Number(row["step"]) <= step);
+/** The checkpoint to continue, or undefined for a new run. Throws `checkpoint-invalid`, `config-invalid`. */
+async function resumeFrom(
+  dir: string,
+  { resume, config }: TrainArguments,
+  steps: readonly number[],
+): Promise<number | undefined> {
+  const last = steps.at(-1);
+  if (resume && last === undefined) {
+    throw new AppError(
+      "checkpoint-invalid",
+      `${dir} has no complete checkpoint to resume from. Start the run again without --resume.`,
+    );
+  }
+  if (!resume && last !== undefined) {
+    throw new AppError(
+      "config-invalid",
+      `${dir} already holds a run with checkpoints (the last at step ${last}). Continue it with --resume, or give another --output.`,
+    );
+  }
+  if (!resume) await checkUnused(dir, config);
+  return last;
 }
 
-function eventsFor(dir: string, output: Output, progress: Progress): RunEvents {
-  let writing: Promise<void> = Promise.resolve();
+async function openRunFolder(
+  dir: string,
+  configText: string,
+  resumeStep: number | undefined,
+  log: readonly LogRow[],
+): Promise<void> {
+  const samples = resumeStep === undefined ? [] : await rowsUntil(dir, SAMPLES, resumeStep);
+  await makeFolder(dir);
+  await writeWhole(join(dir, METRICS), toLines(log));
+  if (samples.length > 0 || resumeStep === undefined) await writeWhole(join(dir, SAMPLES), toLines(samples));
+  await writeWhole(join(dir, CONFIG), configText);
+}
+
+function eventsFor(
+  dir: string,
+  output: Output,
+  progress: Progress,
+  sample: (step: number) => Promise<void>,
+): RunEvents {
   return {
     metrics: (step, values) => {
       const row = { step, ...values };
-      writing = writing.then(() => appendFile(join(dir, METRICS), `${JSON.stringify(row, nonFinite)}\n`));
+      appendRow(dir, METRICS, row);
       output.emit(row, progress.line(step, values));
     },
-    step: (step, tokens) => progress.step(step, tokens),
+    step: (_, tokens) => progress.step(tokens),
     checkpoint: (step) => output.say(`Saved ${join(dir, `checkpoint-${step}`)}.`),
-    sample: async () => {},
+    sample,
     note: (text) => output.say(`Note: ${text}`),
   };
 }
 
-function nonFinite(_: string, value: unknown): unknown {
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+interface SampleRounds {
+  /** Answers at this step, unless they were given already. */
+  ask(step: number, again?: boolean): Promise<void>;
+}
+
+function sampleRounds(dir: string, sampler: Sampler, output: Output): SampleRounds {
+  let last: number | undefined;
+  return {
+    ask: async (step, again = false) => {
+      if (last === step && !again) return;
+      last = step;
+      const samples = await sampler.sample();
+      appendRow(dir, SAMPLES, { step, samples });
+      output.emit({ step, samples }, [`Answers at step ${step}:`, ...samples.map(showSample)].join("\n"));
+    },
+  };
+}
+
+function showSample({ prompt, answer }: Sample): string {
+  return `  > ${indented(prompt)}\n    ${indented(answer)}`;
+}
+
+function indented(text: string): string {
+  return text.trim().replaceAll("\n", "\n    ");
 }
 
 function announce(trainer: SftTrainer, config: SftConfig, output: Output): void {
@@ -118,62 +170,40 @@ function announce(trainer: SftTrainer, config: SftConfig, output: Output): void 
   );
 }
 
-async function finish(trainer: SftTrainer, outcome: Outcome, dir: string, output: Output): Promise<number> {
+async function trainUntilInterrupted(
+  trainer: SftTrainer,
+  samples: SampleRounds | undefined,
+  progress: Progress,
+  output: Output,
+): Promise<Outcome> {
+  const control: { request: RunControl["request"] } = { request: "go" };
+  onInterrupt(() => {
+    output.say("Finishing this step and saving. Continue with --resume.");
+    control.request = "pause";
+  });
+  if (trainer.step === 0) await samples?.ask(0);
+  progress.start(trainer.totalSteps, trainer.step);
+  return trainer.train(control);
+}
+
+async function finish(
+  trainer: SftTrainer,
+  config: SftConfig,
+  outcome: Outcome,
+  { dir, samples, output }: { dir: string; samples: SampleRounds | undefined; output: Output },
+): Promise<number> {
+  const { step } = outcome;
   if (outcome.state === "paused") {
     const reason = outcome.reason ?? "interrupted";
-    output.emit({ state: "paused", step: outcome.step, reason }, `Paused at step ${outcome.step}: ${reason}`);
+    output.emit({ state: "paused", step, reason }, `Paused at step ${step}: ${reason}`);
     return outcome.reason === null ? 130 : 1;
   }
-  const files = await trainer.exportAssets();
-  for (const file of files) await writeAsset(join(dir, file.name), file);
+  await samples?.ask(step, config.load_best_model_at_end);
+  for (const file of await trainer.exportAssets()) await writeWhole(join(dir, file.name), file);
   const early = outcome.reason ? ` (${outcome.reason})` : "";
   output.emit(
-    { state: "done", step: outcome.step, output: dir, reason: outcome.reason },
-    `Done after ${outcome.step} steps${early}. The result is in ${dir}.`,
+    { state: "done", step, output: dir, reason: outcome.reason },
+    `Done after ${step} steps${early}. The result is in ${dir}.`,
   );
   return 0;
-}
-
-async function writeAsset(path: string, asset: Asset): Promise<void> {
-  await rm(path, { force: true });
-  const slice = 16 * 2 ** 20;
-  if (asset.size === 0) await writeFile(path, "");
-  for (let start = 0; start < asset.size; start += slice) {
-    await appendFile(path, await asset.read(start, Math.min(asset.size, start + slice)));
-  }
-}
-
-interface Progress {
-  start(totalSteps: number, step: number): void;
-  step(step: number, tokens: number): void;
-  line(step: number, values: Readonly<Record<string, number>>): string;
-}
-
-/** Lines such as "step 12/64  loss 1.234  lr 3e-4  812 tok/s  14 s left". */
-function createProgress(_output: Output): Progress {
-  let total = 0;
-  let first = 0;
-  let tokens = 0;
-  let began = 0;
-  return {
-    start(totalSteps, step) {
-      total = totalSteps;
-      first = step;
-      began = performance.now();
-    },
-    step(_, count) {
-      tokens += count;
-    },
-    line(step, values) {
-      const seconds = (performance.now() - began) / 1000;
-      const done = step - first;
-      const left = done >= 5 ? `  ${Math.ceil((seconds / done) * (total - step))} s left` : "";
-      const numbers = ["loss", "eval_loss", "grad_norm", "learning_rate"].flatMap((name) => {
-        const value = values[name];
-        if (value === undefined) return [];
-        return [`${name} ${name === "learning_rate" ? value.toExponential(1) : value.toPrecision(4)}`];
-      });
-      return `step ${step}/${total}  ${numbers.join("  ")}  ${Math.round(tokens / seconds)} tok/s${left}`;
-    },
-  };
 }

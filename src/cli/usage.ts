@@ -1,0 +1,52 @@
+/** What `--help` says of each command. Options are checked against COMMANDS in main.ts, not against this text. */
+export const USAGE = `npm run aligntune -- COMMAND [options]
+
+  train      fine-tune a model
+  validate   check a configuration and show every value of it
+  generate   answers of a model, with or without an adapter
+  evaluate   loss and accuracy on held-out rows
+  diagnose   what this machine's GPU is and allows
+  recipes    the configurations that come with the program
+
+COMMAND --help tells more. --json prints one JSON object a line.
+Exit codes: 0 done, 1 the run failed, 2 the input was refused, 130 interrupted and saved.`;
+
+const CONFIGURATION = `  --config FILE        a YAML or JSON configuration; paths in it are relative to its folder
+  --recipe NAME        a configuration that comes with the program
+  --set KEY=VALUE      one setting, stronger than the file; may be repeated`;
+
+export const COMMAND_USAGE: Readonly<Record<string, string>> = {
+  train: `npm run aligntune -- train (--config FILE | --recipe NAME) [options]
+npm run aligntune -- train --resume --output DIR [--set KEY=VALUE ...]
+
+${CONFIGURATION}
+  --output DIR         where the run goes; output_dir of the configuration by default
+  --resume             continue the run in DIR from its last checkpoint
+  --skip-bad-rows      go on without the rows that cannot be used
+
+DIR gets the adapter in PEFT's format (or the whole model), README.md, training_config.yaml, trainer_state.json,
+metrics.jsonl, samples.jsonl, and checkpoint-STEP folders. Ctrl-C finishes the step, saves and exits with 130.`,
+  validate: `npm run aligntune -- validate (--config FILE | --recipe NAME) [--set KEY=VALUE ...]
+
+${CONFIGURATION}`,
+  evaluate: `npm run aligntune -- evaluate (--config FILE | --recipe NAME) [options]
+
+${CONFIGURATION}
+  --adapter PATH       measure the model with this adapter (adapter_name_or_path)
+  --skip-bad-rows      go on without the rows that cannot be used
+
+The rows are those held out: eval_dataset_name, or val_split_ratio of the dataset.`,
+  generate: `npm run aligntune -- generate --model NAME|PATH (--prompt TEXT ... | --prompts FILE) [options]
+
+  --adapter PATH           a PEFT adapter of this model, such as the DIR of a run
+  --prompt TEXT            may be repeated
+  --prompts FILE           .txt: a prompt a line; .jsonl: "prompt" (text or turns), "messages" or "text" of each row
+  --system TEXT            a system turn before each prompt
+  --raw                    continue the text itself, without the chat template
+  --max-new-tokens N       128 by default
+  --samples N              answers to each prompt; 1 by default
+  --temperature X          0, the default, takes the likeliest token
+  --top-k N, --top-p X, --min-p X, --repetition-penalty X, --seed N`,
+  diagnose: "npm run aligntune -- diagnose [--json]",
+  recipes: "npm run aligntune -- recipes [NAME]\n\nLists the recipes, or prints the configuration of one.",
+};
