@@ -6,6 +6,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/shell.css";
+import "./styles/review.css";
 import "./styles/start.css";
 
 /** Draws the page into the document. */

@@ -40,7 +40,7 @@ function linesOf(metrics: readonly Metric[]): {
 
 /** Metrics over steps: a drawing, its sentence, its numbers as a table, and its file. */
 export function Chart(props: ChartProps) {
-  const { title, unit, metrics, marks = [], height = 240, head, foot, format = formatMetric } = props;
+  const { title, unit, metrics, marks = [], height = 208, head, foot, format = formatMetric } = props;
   const [asTable, setTable] = useState(false);
   const [logarithmic, setLogarithmic] = useState(false);
   const [pointed, setPointed] = useState<number | null>(null);
@@ -155,7 +155,7 @@ function Legend({ metrics, at, format }: LegendProps) {
       })}
       <li className="muted">
         {at === null ? "" : `at step ${at}`}
-        {at === null && smoothed ? `pale: each step · bold: average (${SMOOTHING})` : ""}
+        {at === null && smoothed ? `bold: average ${SMOOTHING}` : ""}
       </li>
     </ul>
   );

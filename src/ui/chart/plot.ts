@@ -65,7 +65,9 @@ function drawEnds(plot: uPlot, lines: readonly Line[]): void {
     if (line.raw) continue;
     const value = lastOf(plot.data[i + 1] ?? []);
     if (value === undefined) continue;
-    const text = formatEnd(value);
+    // Beside an average stands the last measured value: the one that the rest of the page shows.
+    const measured = lines[i - 1]?.raw ? lastOf(plot.data[i] ?? []) : value;
+    const text = formatEnd(measured ?? value);
     ends.push({ y: plot.valToPos(value, "y", true), text, colour: seriesColour(line.colour) });
   }
   ends.sort((a, b) => a.y - b.y);

@@ -6,6 +6,10 @@ export interface Piece {
 
 const MOST_WORDS = 400;
 
+/** Words are the same whatever stands after them: "corn." and "corn," are one word. */
+const bare = (word: string | undefined): string => word?.replace(/[.,;:!?]+$/, "") || (word ?? "");
+const same = (a: string | undefined, b: string | undefined): boolean => bare(a) === bare(b);
+
 /** Length of the longest common subsequence of every pair of tails. */
 function commonTails(a: readonly string[], b: readonly string[]): readonly Uint16Array[] {
   const table = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
@@ -13,7 +17,7 @@ function commonTails(a: readonly string[], b: readonly string[]): readonly Uint1
     for (let j = b.length - 1; j >= 0; j--) {
       const [row, below] = [table[i], table[i + 1]];
       if (!row || !below) continue;
-      row[j] = a[i] === b[j] ? (below[j + 1] ?? 0) + 1 : Math.max(below[j] ?? 0, row[j + 1] ?? 0);
+      row[j] = same(a[i], b[j]) ? (below[j + 1] ?? 0) + 1 : Math.max(below[j] ?? 0, row[j + 1] ?? 0);
     }
   }
   return table;
@@ -27,7 +31,7 @@ export function changedWords(before: string, after: string): readonly Piece[] {
   const table = commonTails(old, words);
   const kept = new Set<number>();
   for (let i = 0, j = 0; i < old.length && j < words.length; ) {
-    if (old[i] === words[j]) {
+    if (same(old[i], words[j])) {
       kept.add(j);
       i++;
       j++;
@@ -35,9 +39,23 @@ export function changedWords(before: string, after: string): readonly Piece[] {
     else j++;
   }
   let word = -1;
-  return parts.map((text) => {
+  const pieces = parts.map((text) => {
     if (text.trim() === "") return { text, changed: false };
     word++;
     return { text, changed: word < MOST_WORDS && !kept.has(word) };
   });
+  return joined(pieces);
+}
+
+/** Neighbours of one kind as one piece; the space between two changed words belongs to them. */
+function joined(pieces: readonly Piece[]): readonly Piece[] {
+  const result: Piece[] = [];
+  for (const [i, piece] of pieces.entries()) {
+    const last = result.at(-1);
+    const between = piece.text.trim() === "" && last?.changed === true && pieces[i + 1]?.changed === true;
+    const changed = piece.changed || between;
+    if (last?.changed === changed) result[result.length - 1] = { text: last.text + piece.text, changed };
+    else result.push({ text: piece.text, changed });
+  }
+  return result;
 }

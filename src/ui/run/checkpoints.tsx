@@ -8,6 +8,7 @@ import { isGoing, type RunView } from "../../store/runs.ts";
 import { formatBytes, formatDate, formatMetric } from "../format.ts";
 import { ConfirmDialog } from "../parts/dialog.tsx";
 import { saveFile } from "../parts/save_file.ts";
+import { ScrollArea } from "../parts/scroll_area.tsx";
 
 /** The points from which a run can go on, be talked to, or be taken away. */
 export function Checkpoints({ run }: { run: RunView }) {
@@ -23,7 +24,7 @@ export function Checkpoints({ run }: { run: RunView }) {
     );
   const loss = new Map(pointsOf(run.rows, "loss").map(({ step, value }) => [step, value]));
   return (
-    <div className="table-frame">
+    <ScrollArea className="table-frame" label="Checkpoints">
       <table className="table">
         <caption className="hidden">Checkpoints</caption>
         <thead>
@@ -75,7 +76,7 @@ export function Checkpoints({ run }: { run: RunView }) {
           any more; its chart stays.
         </p>
       </ConfirmDialog>
-    </div>
+    </ScrollArea>
   );
 }
 

@@ -35,14 +35,16 @@ export function coachLine(rows: readonly MetricRow[], opening: string): string {
   const lowest = loss.reduce((a, b) => (b.value < a.value ? b : a));
   if (lowest.value > 0 && last.value > EXPLODED * lowest.value)
     return `The loss is ${formatMetric(last.value)}, more than three times its lowest (${formatMetric(lowest.value)} at step ${lowest.step}). Try a lower learning rate.`;
-  if (last.value < 0.98 * first.value)
-    return `Loss has fallen from ${formatMetric(first.value)} to ${formatMetric(last.value)}. ${opening}`;
+  if (last.value < 0.98 * first.value) {
+    const ends = lossBeforeAfter(rows);
+    return `Loss has fallen from ${formatMetric(ends?.before)} to ${formatMetric(ends?.after)}. ${opening}`;
+  }
   return `Loss has stayed near ${formatMetric(last.value)} for ${plural(last.step - first.step, "step")}. A higher learning rate may help. ${opening}`;
 }
 
 /** Loss at the beginning and at the end of a run, for the sentence that says it is done. */
 export function lossBeforeAfter(rows: readonly MetricRow[]): { before: number; after: number } | null {
-  const loss = smooth(pointsOf(rows, "loss"));
+  const loss = pointsOf(rows, "loss");
   const before = loss[0]?.value;
   const after = loss.at(-1)?.value;
   return before === undefined || after === undefined || loss.length < 2 ? null : { before, after };

@@ -7,6 +7,7 @@ import { type RunView, stepOf } from "../../store/runs.ts";
 import { newSetup } from "../../store/setup_actions.ts";
 import { formatBytes, formatMetric, plural } from "../format.ts";
 import { saveFile } from "../parts/save_file.ts";
+import { ScrollArea } from "../parts/scroll_area.tsx";
 import { lossBeforeAfter } from "./coach.ts";
 import { Answer } from "./samples.tsx";
 
@@ -69,7 +70,7 @@ function BeforeAfter({ run }: { run: RunView }) {
   const last = run.samples.at(-1);
   if (!base || !last || base === last) return null;
   return (
-    <div className="table-frame">
+    <ScrollArea className="table-frame" label="Before and after">
       <table className="table compare-table">
         <caption className="hidden">Answers before and after training</caption>
         <thead>
@@ -92,6 +93,6 @@ function BeforeAfter({ run }: { run: RunView }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </ScrollArea>
   );
 }

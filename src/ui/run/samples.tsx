@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { SampleSet } from "../../protocol/messages.ts";
+import { ScrollArea } from "../parts/scroll_area.tsx";
 import { changedWords } from "./changed_words.ts";
 
 interface SamplesProps {
@@ -64,7 +65,7 @@ function NoSamples({ going }: { going: boolean }) {
 function Table({ base, chosen }: { base: SampleSet | undefined; chosen: SampleSet }) {
   const compare = base !== undefined && base !== chosen;
   return (
-    <div className="table-frame">
+    <ScrollArea className="table-frame" label="Sample answers">
       <table className="table compare-table">
         <caption className="hidden">
           {compare ? `Answers of the base model and at step ${chosen.step}` : "Answers of the base model"}
@@ -91,7 +92,7 @@ function Table({ base, chosen }: { base: SampleSet | undefined; chosen: SampleSe
           ))}
         </tbody>
       </table>
-    </div>
+    </ScrollArea>
   );
 }
 

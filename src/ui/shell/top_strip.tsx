@@ -46,7 +46,7 @@ function RunPill({ page }: { page: string }) {
         id: current.id,
         name: nameOf(current),
         word: statusWord(current.status),
-        share: total ? formatPercent(stepOf(current) / total) : null,
+        share: total && stepOf(current) > 0 ? formatPercent(stepOf(current) / total) : null,
         left: current.status.state === "running" ? (current.progress?.secondsLeft ?? null) : null,
       };
     }),

@@ -18,12 +18,13 @@ const LINUX_CHROMIUM = [
 
 function chromium(name: string, scheme: string, userAgent: string): Advice {
   const version = versionOf(userAgent, /Chrom(?:e|ium)\/(\d+)/);
+  const old = !version || Number(version) < 121;
   const update = `${name} 113 or newer is needed on Windows and macOS, 121 or newer on Android. This is ${version || "an unknown version"}. Update under ${scheme}://settings/help.`;
   const blocked = `Open ${scheme}://settings/system and turn on “Use graphics acceleration when available”.`;
   const look = `Look at ${scheme}://gpu: the line “WebGPU” should say “Hardware accelerated”. If the driver is blocked, update it.`;
   const linux = /Linux|X11/.test(userAgent) && !/Android/.test(userAgent);
   const flags = linux ? LINUX_CHROMIUM.map((step) => step.replace("chrome:", `${scheme}:`)) : [];
-  return { browser: `${name} ${version}`.trim(), steps: [update, ...flags, blocked, look] };
+  return { browser: `${name} ${version}`.trim(), steps: [...(old ? [update] : []), ...flags, blocked, look] };
 }
 
 const safari = (userAgent: string): Advice => {

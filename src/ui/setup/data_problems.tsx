@@ -1,0 +1,41 @@
+import type { DataPreview } from "../../protocol/messages.ts";
+import { useSetup } from "../../store/setup.ts";
+import { setSkipBadRows } from "../../store/setup_actions.ts";
+import { formatCount, plural } from "../format.ts";
+
+const MOST = 20;
+
+/** Rows that cannot be used, each by its line, and the offer to leave them out. */
+export function DataProblems({ data }: { data: DataPreview }) {
+  const skip = useSetup((state) => state.skipBadRows);
+  const { problems, problemTotal, rowCount } = data;
+  if (problemTotal === 0) return null;
+  const usable = Math.max(0, rowCount - problemTotal);
+  return (
+    <div className="note warn data-problems">
+      <p>
+        <strong>{plural(problemTotal, "row")} cannot be used.</strong> {formatCount(usable)} of{" "}
+        {formatCount(rowCount)} can.
+      </p>
+      <ul className="small">
+        {problems.slice(0, MOST).map(({ line, message }) => (
+          <li key={`${line} ${message}`}>
+            Line {formatCount(line)}: {message}
+          </li>
+        ))}
+      </ul>
+      {problemTotal > MOST && <p className="small">And {formatCount(problemTotal - MOST)} more.</p>}
+      <label className="check">
+        <input
+          type="checkbox"
+          checked={skip}
+          disabled={usable === 0}
+          onChange={(event) => setSkipBadRows(event.target.checked)}
+        />
+        {usable === 0
+          ? "No row is left to train on"
+          : `Skip ${problemTotal === 1 ? "this row" : "these rows"}`}
+      </label>
+    </div>
+  );
+}

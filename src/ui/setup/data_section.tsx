@@ -1,0 +1,149 @@
+import { FileUp } from "lucide-react";
+import { useState } from "react";
+import { useApp } from "../../store/app.ts";
+import { shown } from "../../store/failure.ts";
+import { settingOf, useSetup } from "../../store/setup.ts";
+import { pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { ErrorCard } from "../errors/error_card.tsx";
+import { formatBytes, formatCount, plural } from "../format.ts";
+import { OpenButton } from "../import/open_button.tsx";
+import { Segmented } from "../parts/segmented.tsx";
+import { DataProblems } from "./data_problems.tsx";
+import { statusOf } from "./data_status.ts";
+import { DataTable } from "./data_table.tsx";
+import { Histogram } from "./histogram.tsx";
+import { pastedFile } from "./pasted.ts";
+import { RenderedRow } from "./rendered_row.tsx";
+
+type Source = "sample" | "file" | "paste";
+const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt";
+
+/** What the model learns from, and how it will see it. */
+export function DataSection() {
+  const file = useSetup((state) => state.files.dataset);
+  const [chosen, setChosen] = useState<Source | null>(null);
+  const source = chosen ?? (file ? "file" : "sample");
+  return (
+    <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
+      <div className="row wrap between">
+        <h2 id="data-title">Data</h2>
+        <Segmented
+          label="Where the data comes from"
+          value={source}
+          onChange={setChosen}
+          options={[
+            { value: "sample", label: "Sample" },
+            { value: "file", label: "File" },
+            { value: "paste", label: "Paste" },
+          ]}
+        />
+      </div>
+      {source === "sample" && <Samples />}
+      {source === "file" && <FileSource />}
+      {source === "paste" && <PasteSource onDone={() => setChosen("file")} />}
+      <Preview />
+    </section>
+  );
+}
+
+function Samples() {
+  const catalog = useApp((state) => shown(state.catalog));
+  const chosen = useSetup((state) => settingOf(shown(state.resolved), state.given, "dataset_name"));
+  return (
+    <div className="choice-list" role="radiogroup" aria-label="Sample data">
+      {(catalog?.datasets ?? []).map(({ id, label, summary, rows, bytes }) => (
+        <label key={id} className={id === chosen ? "choice on" : "choice"}>
+          <input type="radio" name="dataset" checked={id === chosen} onChange={() => pickSample(id)} />
+          <span className="choice-text">
+            <strong>{label}</strong>
+            <span>{summary}</span>
+            <span className="muted small">
+              {plural(rows, "row")} · {formatBytes(bytes)}
+            </span>
+          </span>
+        </label>
+      ))}
+    </div>
+  );
+}
+
+function FileSource() {
+  const file = useSetup((state) => state.files.dataset);
+  return (
+    <div className="drop-box">
+      {file && (
+        <p>
+          <strong>{file.name}</strong> <span className="muted">{formatBytes(file.size)}</span>
+        </p>
+      )}
+      <OpenButton accept={DATA_FILES}>
+        <FileUp size={16} aria-hidden />
+        {file ? "Choose another file…" : "Choose a file…"}
+      </OpenButton>
+      <p className="muted small">
+        Or drop one anywhere: JSONL, JSON, CSV, TSV or text. It is read in this tab and not uploaded.
+      </p>
+    </div>
+  );
+}
+
+function PasteSource({ onDone }: { onDone: () => void }) {
+  const [text, setText] = useState("");
+  const use = () => {
+    pickDataset(pastedFile(text));
+    onDone();
+  };
+  return (
+    <div className="stack tight">
+      <label htmlFor="pasted" className="field-label">
+        Rows
+      </label>
+      <textarea
+        id="pasted"
+        className="textarea mono"
+        rows={6}
+        spellCheck={false}
+        placeholder={'{"prompt": "Which food does Tom like?", "completion": "Corn."}'}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <div className="row wrap">
+        <button type="button" className="button" disabled={text.trim() === ""} onClick={use}>
+          {text.trim() === "" ? "Paste some rows" : "Use these rows"}
+        </button>
+        <span className="muted small">JSON lines, a JSON list, CSV with a header line, or plain text.</span>
+      </div>
+    </div>
+  );
+}
+
+/** What was read of the data. */
+function Preview() {
+  const preview = useSetup((state) => state.preview);
+  const data = shown(preview);
+  if (preview.state === "failed") return <ErrorCard failure={preview.error} compact />;
+  if (preview.state === "empty") return null;
+  if (data === null)
+    return (
+      <div className="stack tight">
+        <p className="muted">Reading the rows…</p>
+        <div className="skeleton data-skeleton" />
+      </div>
+    );
+  const status = statusOf(data);
+  const { train, validation, test } = data.splits;
+  return (
+    <div className="stack">
+      <p className={status.ready ? "note good" : "note warn"}>{status.text}</p>
+      <p className="muted small">
+        {plural(data.rowCount, "row")}: {formatCount(train)} to train, {formatCount(validation)} to evaluate,{" "}
+        {formatCount(test)} for a test · read as {data.format}
+        {data.notes.length > 0 && ` · ${data.notes.join(" ")}`}
+      </p>
+      <DataProblems data={data} />
+      <DataTable data={data} />
+      <RenderedRow />
+      <Histogram lengths={data.lengths} rows={data.rowCount} />
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+import type { FieldData } from "../../config/fields.ts";
+
+/** Names of the sections of the form. */
+export const GROUP_LABELS: Readonly<Record<FieldData["group"], string>> = {
+  method: "Method",
+  model: "Model",
+  data: "Data",
+  rewards: "Rewards",
+  training: "Length and batch",
+  optimizer: "Optimizer",
+  schedule: "Schedule",
+  lora: "LoRA",
+  loss: "Loss",
+  sampling: "Sampling",
+  clipping: "KL and clipping",
+  evaluation: "Evaluation",
+  checkpoints: "Logging and checkpoints",
+  samples: "Sample answers",
+};
+
+/** What most people change, in the order in which they think of it. */
+export const BASIC_KEYS: readonly string[] = [
+  "max_steps",
+  "num_epochs",
+  "learning_rate",
+  "batch_size",
+  "max_seq_length",
+  "lora_rank",
+  "seed",
+];
+
+/** Settings that have their own place on the page, or none: what they need cannot be entered here. */
+const ELSEWHERE = new Set(["algorithm", "model_name", "dataset_name", "column_mapping", "output_dir"]);
+const DRAWN = new Set([
+  "number",
+  "integer",
+  "flag",
+  "choice",
+  "choices",
+  "text",
+  "list",
+  "numbers",
+  "mapping",
+]);
+
+/** Whether a setting is drawn in the list of all settings. */
+export const isListed = ({ key, control }: FieldData): boolean =>
+  !ELSEWHERE.has(key) && DRAWN.has(control.kind);
+
+/** Whether a setting fits what was typed into the search. */
+export function matches({ key, label, help }: FieldData, query: string): boolean {
+  const text = `${key} ${label} ${help}`.toLowerCase();
+  return query
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}

@@ -1,0 +1,121 @@
+import { Search } from "lucide-react";
+import { useMemo, useState } from "react";
+import type { FieldData } from "../../config/fields.ts";
+import { useApp } from "../../store/app.ts";
+import { shown } from "../../store/failure.ts";
+import { algorithmOf, isChanged, settingOf, useSetup } from "../../store/setup.ts";
+import { plural } from "../format.ts";
+import { Segmented } from "../parts/segmented.tsx";
+import { Field } from "./field.tsx";
+import { BASIC_KEYS, GROUP_LABELS, isListed, matches } from "./labels.ts";
+
+type View = "basic" | "all";
+
+/** The settings that most people change, or all of them with a search. */
+export function SettingsSection() {
+  const catalog = useApp((state) => shown(state.catalog));
+  const resolved = useSetup((state) => shown(state.resolved));
+  const [view, setView] = useState<View>("basic");
+  const [query, setQuery] = useState("");
+  const fields = algorithmOf(catalog, resolved)?.fields ?? [];
+  const listed = fields.filter(isListed);
+  const changed = listed.filter(({ key }) => isChanged(resolved, key)).length;
+  const wrong = new Set(resolved?.issues.map(({ path }) => path.split(".")[0]));
+  const basic = BASIC_KEYS.flatMap((key) => listed.filter((field) => field.key === key));
+  // A setting that is wrong is in sight in both views.
+  const visible =
+    view === "basic"
+      ? [...basic, ...listed.filter(({ key }) => wrong.has(key) && !BASIC_KEYS.includes(key))]
+      : [];
+
+  return (
+    <section
+      className="card setup-section"
+      id="section-settings"
+      aria-labelledby="settings-title"
+      tabIndex={-1}
+    >
+      <div className="row wrap between">
+        <h2 id="settings-title">Settings</h2>
+        <div className="row wrap">
+          {changed > 0 && <span className="muted small">{plural(changed, "setting")} not at default</span>}
+          <Segmented
+            label="Which settings"
+            value={view}
+            onChange={setView}
+            options={[
+              { value: "basic", label: "Basic" },
+              { value: "all", label: "All settings" },
+            ]}
+          />
+        </div>
+      </div>
+      {view === "basic" ? (
+        <div className="field-grid">
+          {visible.map((field) => (
+            <SettingField key={field.key} field={field} />
+          ))}
+        </div>
+      ) : (
+        <AllSettings fields={listed} query={query} onQuery={setQuery} />
+      )}
+    </section>
+  );
+}
+
+interface AllSettingsProps {
+  readonly fields: readonly FieldData[];
+  readonly query: string;
+  readonly onQuery: (query: string) => void;
+}
+
+function AllSettings({ fields, query, onQuery }: AllSettingsProps) {
+  const found = useMemo(() => fields.filter((field) => matches(field, query)), [fields, query]);
+  const groups = useMemo(() => [...new Set(found.map(({ group }) => group))], [found]);
+  return (
+    <>
+      <label className="search">
+        <Search size={16} aria-hidden />
+        <span className="hidden">Search the settings</span>
+        <input
+          type="search"
+          className="input"
+          data-search
+          placeholder="Search: rate, warm-up, lora_alpha…"
+          value={query}
+          onChange={(event) => onQuery(event.target.value)}
+        />
+      </label>
+      {found.length === 0 && <p className="muted">No setting fits “{query}”.</p>}
+      {groups.map((group) => (
+        <fieldset key={group} className="field-group">
+          <legend>{GROUP_LABELS[group]}</legend>
+          <div className="field-grid">
+            {found
+              .filter((field) => field.group === group)
+              .map((field) => (
+                <SettingField key={field.key} field={field} />
+              ))}
+          </div>
+        </fieldset>
+      ))}
+    </>
+  );
+}
+
+function SettingField({ field }: { field: FieldData }) {
+  const { key } = field;
+  const value = useSetup((state) => settingOf(shown(state.resolved), state.given, key) ?? null);
+  const source = useSetup((state) =>
+    key in state.given ? "override" : (shown(state.resolved)?.values[key]?.source ?? "default"),
+  );
+  const issue = useSetup((state) => {
+    const found = shown(state.resolved)?.issues.find(
+      ({ path }) => path === key || path.startsWith(`${key}.`),
+    );
+    return found && `${found.message}${found.suggestion ? ` Did you mean ${found.suggestion}?` : ""}`;
+  });
+  // A value that was worked out from others is not one that the person has to keep.
+  const given = source === "default" && field.nullable ? (field.default ?? null) : value;
+  return <Field field={field} value={given} source={source} issue={issue} />;
+}

@@ -1,0 +1,190 @@
+import { useRef, useState } from "react";
+import { navigate } from "wouter/use-hash-location";
+import type { MemoryPlan } from "../../protocol/messages.ts";
+import { useApp } from "../../store/app.ts";
+import { shown } from "../../store/failure.ts";
+import { currentRun, useRuns } from "../../store/runs.ts";
+import {
+  algorithmOf,
+  type NextStep,
+  nextStep,
+  plainValues,
+  type SetupState,
+  useSetup,
+} from "../../store/setup.ts";
+import { startSetup } from "../../store/setup_actions.ts";
+import { ErrorCard } from "../errors/error_card.tsx";
+import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
+import { fieldId } from "./field.tsx";
+import { useStartKey } from "./start_key.ts";
+
+/** Goes to what is missing, with the focus. */
+function goTo(step: NextStep): void {
+  const element = document.getElementById(`section-${step.section}`);
+  element?.scrollIntoView({ block: "start" });
+  element?.focus({ preventScroll: true });
+}
+
+/** The run as it stands, and the one button. */
+export function Summary() {
+  const setup = useSetup();
+  const device = useApp((state) => state.device);
+  const catalog = useApp((state) => shown(state.catalog));
+  const running = useRuns((state) => currentRun(state)?.id);
+  const step = nextStep(setup, device.state === "ready");
+  const plan = shown(setup.plan);
+  const pressing = useRef(false);
+  const start = async () => {
+    if (pressing.current) return;
+    if (running !== undefined) return navigate(`/run/${running}`);
+    if (!step.ready) return goTo(step);
+    pressing.current = true;
+    const id = await startSetup();
+    pressing.current = false;
+    if (id !== undefined) navigate(`/run/${id}`);
+  };
+  useStartKey(() => void start());
+  const label = running === undefined ? step.label : "Go to the run that is training";
+  const dead = running === undefined && !step.ready && step.section === null;
+  return (
+    <aside className="summary" aria-labelledby="summary-title">
+      <div className="card summary-card">
+        <h2 id="summary-title">Run summary</h2>
+        <dl className="summary-list">
+          {factsOf(setup, algorithmOf(catalog, shown(setup.resolved))?.label ?? NONE).map(([name, value]) => (
+            <div key={name}>
+              <dt className="muted">{name}</dt>
+              <dd title={value}>{shorten(value, 28)}</dd>
+            </div>
+          ))}
+        </dl>
+        {plan && <Memory plan={plan} />}
+        {setup.plan.state === "failed" && setup.plan.error.code !== "config-invalid" && (
+          <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>
+        )}
+        <Issues />
+        {setup.refused && <ErrorCard failure={setup.refused} compact />}
+      </div>
+      <div className="summary-action">
+        <button
+          type="button"
+          className="button primary large block"
+          disabled={dead}
+          onClick={() => void start()}
+        >
+          {label}
+        </button>
+      </div>
+    </aside>
+  );
+}
+
+function factsOf(setup: SetupState, method: string): readonly (readonly [string, string])[] {
+  const resolved = shown(setup.resolved);
+  const values = resolved ? plainValues(resolved) : {};
+  const text = (key: string): string =>
+    typeof values[key] === "string" && values[key] !== "" ? values[key] : NONE;
+  const number = (key: string, otherwise: number): number =>
+    typeof values[key] === "number" ? values[key] : otherwise;
+  const batch = number("batch_size", 1);
+  const accumulation = number("gradient_accumulation_steps", 1);
+  return [
+    ["Method", method],
+    ["Model", text("model_name")],
+    ["Data", values["dataset_name"] ? `${text("dataset_name")} · ${text("split")}` : NONE],
+    [
+      "Examples per step",
+      accumulation > 1
+        ? `${batch} × ${accumulation} = ${formatCount(batch * accumulation)}`
+        : formatCount(batch),
+    ],
+    ["Steps", stepsOf(setup, values, batch * accumulation)],
+  ];
+}
+
+/** How many steps the run takes: as given, or as the epochs make them. */
+function stepsOf(setup: SetupState, values: Readonly<Record<string, unknown>>, examples: number): string {
+  if (typeof values["max_steps"] === "number") return formatCount(values["max_steps"]);
+  const rows = shown(setup.preview)?.splits.train;
+  const epochs = values["num_epochs"];
+  if (rows === undefined || typeof epochs !== "number" || examples <= 0) return NONE;
+  return `about ${formatCount(Math.max(1, Math.ceil(Math.ceil(rows / examples) * epochs)))}`;
+}
+
+const PART_COLOURS = 8;
+
+/** The memory that the run would take, part by part. */
+function Memory({ plan }: { plan: MemoryPlan }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <div className="stack tight">
+      <div className="row between">
+        <span className="muted">GPU memory</span>
+        <strong>{formatBytes(plan.total)}</strong>
+      </div>
+      <div className="meter" aria-hidden="true">
+        {plan.parts.map(({ name, bytes }, i) => (
+          <span
+            key={name}
+            className="meter-part"
+            style={{
+              width: `${(100 * bytes) / Math.max(1, plan.total)}%`,
+              background: `var(--series-${(i % PART_COLOURS) + 1})`,
+            }}
+          />
+        ))}
+      </div>
+      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary className="small">What it is made of</summary>
+        <ul className="memory-parts small">
+          {plan.parts.map(({ name, bytes, help }, i) => (
+            <li key={name} title={help}>
+              <span
+                className="memory-swatch"
+                style={{ background: `var(--series-${(i % PART_COLOURS) + 1})` }}
+                aria-hidden="true"
+              />
+              <span className="grow">{name}</span>
+              <span>{formatBytes(bytes)}</span>
+              <span className="muted memory-share">{formatPercent(bytes / Math.max(1, plan.total))}</span>
+            </li>
+          ))}
+        </ul>
+      </details>
+    </div>
+  );
+}
+
+/** Everything that is wrong with the settings, with a way to each. */
+function Issues() {
+  const resolved = useSetup((state) => shown(state.resolved));
+  const issues =
+    resolved?.issues.filter(({ path }) => path !== "model_name" && path !== "dataset_name") ?? [];
+  const notes = resolved?.notes ?? [];
+  if (issues.length === 0 && notes.length === 0) return null;
+  const show = (path: string) => {
+    const field = document.getElementById(fieldId(path.split(".")[0] ?? ""));
+    field?.scrollIntoView({ block: "center" });
+    field?.focus({ preventScroll: true });
+  };
+  return (
+    <div className="stack tight">
+      {issues.length > 0 && <h3 className="bad-text">{plural(issues.length, "setting")} to correct</h3>}
+      <ul className="issue-list small">
+        {issues.map(({ path, message }) => (
+          <li key={`${path} ${message}`}>
+            <button type="button" className="link-button" onClick={() => show(path)}>
+              {path || "The text"}
+            </button>
+            <span>{message}</span>
+          </li>
+        ))}
+        {notes.map(({ path, message }) => (
+          <li key={`${path} ${message}`} className="muted">
+            Note: {message}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
