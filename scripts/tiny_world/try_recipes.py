@@ -138,7 +138,7 @@ def batches(rows, size, steps, generator):
         order = order[size:]
 
 
-def try_sft(tokenizer, seed, steps=64, peak=3e-3):
+def try_sft(tokenizer, seed, steps=128, peak=2e-3, size=16):
     model, parameters = load_model(seed)
     held_out = read_rows("ahoy-heldout")
     pairs = [encode_pair(tokenizer, row, "completion") for row in held_out]
@@ -152,12 +152,12 @@ def try_sft(tokenizer, seed, steps=64, peak=3e-3):
 
     numbers = {**state("before"), "of": len(held_out)}
     optimizer = Optimizer(parameters, peak, steps)
-    for batch in batches(train, 16, steps, torch.Generator().manual_seed(seed)):
+    for batch in batches(train, size, steps, torch.Generator().manual_seed(seed)):
         optimizer.step(-token_logps(model, batch)[0].mean())
     return {**numbers, **state("after")}
 
 
-def try_dpo(tokenizer, seed, steps=64, peak=5e-4, beta=0.1):
+def try_dpo(tokenizer, seed, steps=64, peak=5e-4, size=16, beta=0.1):
     model, parameters = load_model(seed)
     held_out = read_rows("style-pairs-heldout")
     both = lambda rows: [encode_pair(tokenizer, row, c) for c in ("chosen", "rejected") for row in rows]
@@ -175,14 +175,14 @@ def try_dpo(tokenizer, seed, steps=64, peak=5e-4, beta=0.1):
 
     numbers = {**state("before"), "of": len(held_out)}
     optimizer = Optimizer(parameters, peak, steps)
-    for batch in batches(read_rows("style-pairs"), 16, steps, torch.Generator().manual_seed(seed)):
+    for batch in batches(read_rows("style-pairs"), size, steps, torch.Generator().manual_seed(seed)):
         optimizer.step(-F.logsigmoid(margins(batch)).mean())
     with torch.no_grad():
         accuracy = (margins(held_out) > 0).float().mean().item()
     return {**numbers, **state("after"), "reward_accuracy": accuracy}
 
 
-def try_rl(tokenizer, seed, algorithm, steps=40, peak=1e-3):
+def try_rl(tokenizer, seed, algorithm, steps=40, peak=1e-3, size=8):
     """GRPO (beta 0.04, group mean and standard deviation) or Dr. GRPO (beta 0, group mean, constant length)."""
     model, parameters = load_model(seed)
     held_out = read_rows("arithmetic-heldout")
@@ -198,7 +198,7 @@ def try_rl(tokenizer, seed, algorithm, steps=40, peak=1e-3):
     numbers = {**state("before"), "of": len(held_out)}
     optimizer = Optimizer(parameters, peak, steps)
     rewards = []
-    for batch in batches(read_rows("arithmetic"), 8, steps, generator):
+    for batch in batches(read_rows("arithmetic"), size, steps, generator):
         rows = [row for row in batch for _ in range(8)]
         prompts = [tokenizer.encode(prompt_text(row)).ids for row in rows]
         completions = generate(model, prompts, stop, MAX_NEW, 1, generator)
@@ -227,12 +227,13 @@ def main():
     parser.add_argument("recipes", nargs="+", choices=["sft", "dpo", "grpo", "dr_grpo"])
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--batch", type=int, default=None, help="rows, pairs or prompts of a step")
     parser.add_argument("--lr", type=float, default=None)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
-    given = {"steps": options.steps, "peak": options.lr}
+    given = {"steps": options.steps, "peak": options.lr, "size": options.batch}
     given = {name: value for name, value in given.items() if value is not None}
     for recipe in options.recipes:
         if recipe in ("grpo", "dr_grpo"):
