@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { AxeResults } from "axe-core";
 import { afterEach, describe, expect, it } from "vitest";
 import { SECURITY_HEADERS } from "../../scripts/security_headers.mjs";
-import { type OpenedApp, openApp, waitUntilOffline } from "./open_app.ts";
+import { APP, type OpenedApp, openApp, waitUntilOffline } from "./open_app.ts";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -35,6 +36,19 @@ describe("the built app", () => {
     const { page } = await open();
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     expect(await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null)).toBe(true);
+  });
+});
+
+describe("in a folder of a host", () => {
+  it("loads, and works with the network off", async () => {
+    const { page, context, errors, unprotected } = await open("app/", {}, join(APP, ".."));
+    await waitUntilOffline(page);
+    await context.setOffline(true);
+    await page.reload();
+    await page.locator("main").waitFor();
+    expect(await page.evaluate(async () => (await fetch("datasets/ahoy.jsonl")).status)).toBe(200);
+    expect(errors).toEqual([]);
+    expect(unprotected).toEqual([]);
   });
 });
 
@@ -121,6 +135,19 @@ describe("with the network off", () => {
       };
     });
     expect(answers).toEqual({ same: true, status: [206, 416], range: true, rows: true });
+  });
+});
+
+describe("with the network off, the demo", () => {
+  it("starts to train", async () => {
+    const { page, context, errors } = await open();
+    await waitUntilOffline(page);
+    await context.setOffline(true);
+    await page.reload();
+    await page.getByRole("button", { name: "Train the demo" }).click({ timeout: 60_000 });
+    const text = () => page.locator("body").innerText();
+    await expect.poll(text, { timeout: 120_000, interval: 500 }).toMatch(/Training\s+[1-9]\d* %/);
+    expect(errors).toEqual([]);
   });
 });
 
