@@ -1,4 +1,5 @@
 import { create } from "zustand";
+import type { FieldData } from "../config/fields.ts";
 import type {
   AlgorithmInfo,
   Catalog,
@@ -55,9 +56,12 @@ export function settingOf(resolved: ResolvedSettings | null, given: GivenSetting
   return key in given ? given[key] : resolved?.values[key]?.value;
 }
 
-/** Whether a value is set by the person or the recipe rather than by default. */
-export const isChanged = (resolved: ResolvedSettings | null, key: string): boolean =>
-  resolved !== null && (resolved.values[key]?.source ?? "default") !== "default";
+/** Whether a value was set, by the person or the recipe, to something else than its default. */
+export function isChanged(resolved: ResolvedSettings | null, field: FieldData): boolean {
+  const origin = resolved?.values[field.key];
+  if (origin === undefined || origin.source === "default") return false;
+  return JSON.stringify(origin.value) !== JSON.stringify(field.default);
+}
 
 /** Settings that change which rows are read or how they become tokens. */
 const DATA_GROUPS = new Set(["method", "model", "data"]);

@@ -24,7 +24,7 @@ export function Checkpoints({ run }: { run: RunView }) {
     );
   const loss = new Map(pointsOf(run.rows, "loss").map(({ step, value }) => [step, value]));
   return (
-    <ScrollArea className="table-frame" label="Checkpoints">
+    <ScrollArea className="table-frame" label="Table of checkpoints">
       <table className="table">
         <caption className="hidden">Checkpoints</caption>
         <thead>

@@ -70,7 +70,7 @@ function BeforeAfter({ run }: { run: RunView }) {
   const last = run.samples.at(-1);
   if (!base || !last || base === last) return null;
   return (
-    <ScrollArea className="table-frame" label="Before and after">
+    <ScrollArea className="table-frame" label="Table of answers before and after">
       <table className="table compare-table">
         <caption className="hidden">Answers before and after training</caption>
         <thead>

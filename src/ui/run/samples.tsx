@@ -65,7 +65,7 @@ function NoSamples({ going }: { going: boolean }) {
 function Table({ base, chosen }: { base: SampleSet | undefined; chosen: SampleSet }) {
   const compare = base !== undefined && base !== chosen;
   return (
-    <ScrollArea className="table-frame" label="Sample answers">
+    <ScrollArea className="table-frame" label="Table of sample answers">
       <table className="table compare-table">
         <caption className="hidden">
           {compare ? `Answers of the base model and at step ${chosen.step}` : "Answers of the base model"}

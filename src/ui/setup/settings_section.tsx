@@ -19,7 +19,7 @@ export function SettingsSection() {
   const [query, setQuery] = useState("");
   const fields = algorithmOf(catalog, resolved)?.fields ?? [];
   const listed = fields.filter(isListed);
-  const changed = listed.filter(({ key }) => isChanged(resolved, key)).length;
+  const changed = listed.filter((field) => isChanged(resolved, field)).length;
   const wrong = new Set(resolved?.issues.map(({ path }) => path.split(".")[0]));
   const basic = BASIC_KEYS.flatMap((key) => listed.filter((field) => field.key === key));
   // A setting that is wrong is in sight in both views.
@@ -38,7 +38,9 @@ export function SettingsSection() {
       <div className="row wrap between">
         <h2 id="settings-title">Settings</h2>
         <div className="row wrap">
-          {changed > 0 && <span className="muted small">{plural(changed, "setting")} not at default</span>}
+          {changed > 0 && (
+            <span className="muted small">{plural(changed, "setting")} changed from default</span>
+          )}
           <Segmented
             label="Which settings"
             value={view}
