@@ -145,8 +145,8 @@ describe("with the network off, the demo", () => {
     await context.setOffline(true);
     await page.reload();
     await page.getByRole("button", { name: "Train the demo" }).click({ timeout: 60_000 });
-    const text = () => page.locator("body").innerText();
-    await expect.poll(text, { timeout: 120_000, interval: 500 }).toMatch(/Training\s+[1-9]\d* %/);
+    const text = async () => (await page.locator("body").textContent()) ?? "";
+    await expect.poll(text, { timeout: 120_000, interval: 500 }).toMatch(/Training\s*[1-9]\d*\s%/);
     expect(errors).toEqual([]);
   });
 });
