@@ -26,7 +26,8 @@ export interface RunEvents {
   metrics(step: number, values: Readonly<Record<string, number>>): void;
   /** After each optimizer step was handed to the GPU. */
   step(step: number, tokens: number): void;
-  checkpoint(step: number): void;
+  /** A checkpoint is complete; `best` is the step of the best one so far, if any was evaluated. */
+  checkpoint(step: number, best: number | null): void;
   /** At the steps of sample_every, with everything before it done on the GPU. */
   sample(step: number): Promise<void>;
   note(text: string): void;
@@ -296,7 +297,7 @@ export class TrainingRun {
     this.#saved = this.#step;
     const keep = this.#loop.best.step === null ? [] : [this.#loop.best.step];
     await pruneCheckpoints(checkpoints, run, config.save_total_limit, keep);
-    events.checkpoint(this.#step);
+    events.checkpoint(this.#step, this.#loop.best.step);
   }
 
   async #finish(stoppedEarly: boolean, reason: string | null): Promise<Outcome> {

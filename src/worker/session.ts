@@ -6,6 +6,7 @@ import type { LogRow } from "../formats/trainer_state.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Download, MetricRow, RunProgress, RunStatus } from "../protocol/messages.ts";
 import { toWire } from "../protocol/rpc.ts";
+import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
 import { RunJournal } from "./journal.ts";
@@ -87,7 +88,7 @@ export class Session {
       events: {
         metrics: (step, values) => journal.metrics(step, { ...values, ...session?.rate() }),
         step: (step, tokens) => session?.onStep(step, tokens),
-        checkpoint: (step) => session?.onCheckpoint(step),
+        checkpoint: (step, best) => session?.onCheckpoint(step, best),
         sample: async (step) => session?.sample(step),
         note: (text) => journal.log("warn", text),
       },
@@ -192,11 +193,20 @@ export class Session {
     this.#journal.record({ step, status: "running" });
   }
 
-  onCheckpoint(step: number): void {
-    const checkpoint = { step, bytes: 0, saved: Date.now(), best: false };
-    this.#context.emit({ type: "checkpoint", runId: this.runId, checkpoint });
+  onCheckpoint(step: number, bestStep: number | null): void {
+    this.#journal.record({ step, bestStep });
     this.#journal.log("info", `Checkpoint of step ${step} saved.`);
     this.#journal.flush();
+    void this.#tellCheckpoint(step, bestStep);
+  }
+
+  /** With its size, which the store knows. */
+  async #tellCheckpoint(step: number, bestStep: number | null): Promise<void> {
+    const { database } = this.#context;
+    const stored = database ? await listCheckpoints(database, this.runId) : [];
+    const { bytes = 0, saved = Date.now() } = stored.find((entry) => entry.step === step) ?? {};
+    const checkpoint = { step, bytes, saved, best: step === bestStep };
+    this.#context.emit({ type: "checkpoint", runId: this.runId, checkpoint });
   }
 
   async sample(step: number): Promise<void> {
