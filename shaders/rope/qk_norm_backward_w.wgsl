@@ -4,7 +4,7 @@
 //           with g = dy rotated back, as in rope_backward; spans are ceil(N / SPANS) tokens
 // Source    RMSNorm: arXiv:1910.07467; the adjoint of rope_forward
 // Shapes    qkv: (N, stride) f32, of which columns first .. first + heads D; dy: (N, heads, D)
-//           cos, sin: (positions, half); positions: (N) u32; partials: (SPANS, D)
+//           rotations: (positions, 2 half), cosines then sines; positions: (N) u32; partials: (SPANS, D)
 // Workgroup 256 bytes
 // Dispatch  SPANS workgroups. Threads first make rstd of 64 heads, one each, then sum them for one channel each, in order.
 // Oracle    test/reference/rope.ts, ropeBackward()
@@ -14,23 +14,24 @@ struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, ste
 
 const SPANS = 32u;
 
-@group(0) @binding(0) var<storage, read> cos: array<f32>;
-@group(0) @binding(1) var<storage, read> sin: array<f32>;
-@group(0) @binding(2) var<storage, read> positions: array<u32>;
-@group(0) @binding(3) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(6) var<uniform> p: Params;
-@group(0) @binding(7) var<uniform> step: Step;
+@group(0) @binding(0) var<storage, read> rotations: array<f32>;
+@group(0) @binding(1) var<storage, read> positions: array<u32>;
+@group(0) @binding(2) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(5) var<uniform> p: Params;
+@group(0) @binding(6) var<uniform> step: Step;
 
 var<workgroup> rstds: array<f32, 64>;
 
 // The gradient of the normalised head at channel c.
-fn rotatedBack(upstream: u32, angles: u32, c: u32) -> f32 {
+fn rotatedBack(upstream: u32, rotation: u32, c: u32) -> f32 {
   if (c >= 2u * p.half) { return dy[upstream + c]; }
-  if (c < p.half) { return dy[upstream + c] * cos[angles + c] + dy[upstream + c + p.half] * sin[angles + c]; }
-  let a = angles + c - p.half;
-  return dy[upstream + c] * cos[a] - dy[upstream + c - p.half] * sin[a];
+  let at = rotation + c % p.half;
+  let x = rotations[at];
+  let y = rotations[at + p.half];
+  if (c < p.half) { return dy[upstream + c] * x + dy[upstream + c + p.half] * y; }
+  return dy[upstream + c] * x - dy[upstream + c - p.half] * y;
 }
 
 @compute @workgroup_size(64)
@@ -51,10 +52,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var u = start; u < min(start + 64u, last); u++) {
       let n = u / p.heads;
       let head = n * p.stride + p.first + u % p.heads * p.D;
-      let angles = positions[n] * p.half;
+      let rotation = positions[n] * 2u * p.half;
       for (var i = 0u; i < 4u; i++) {
         let c = lane + 64u * i;
-        if (c < p.D) { sums[i] += rotatedBack(u * p.D, angles, c) * qkv[head + c] * rstds[u - start]; }
+        if (c < p.D) { sums[i] += rotatedBack(u * p.D, rotation, c) * qkv[head + c] * rstds[u - start]; }
       }
     }
   }

@@ -3,8 +3,8 @@
 // Math      z = x * rstd * (norm + offset), rstd = 1 / sqrt(mean(x^2) + eps), or z = x without norm
 //           y[c] = z[c] cos - z[c + h] sin;  y[c + h] = z[c + h] cos + z[c] sin;  c < h = half; other channels pass through
 // Source    Su et al., arXiv:2104.09864, in the split-half form of transformers; QK norm: Qwen3 (offset 0), Gemma 3 (1)
-// Shapes    qkv: (N, (H + 2K) D) f32; q: (N, H, D); k: (N, K, D); cos, sin: (positions, half) f32; positions: (N) u32
-//           qNorm, kNorm: (D), read if NORM is 1
+// Shapes    qkv: (N, (H + 2K) D) f32; q: (N, H, D); k: (N, K, D); positions: (N) u32
+//           rotations: (positions, 2 half) f32, cosines then sines; qNorm, kNorm: (D), read if NORM is 1
 // Workgroup 256 bytes if LANES > 1
 // Dispatch  LANES threads share a head of a token; 64 / LANES heads a workgroup, over N (H + K) of them; sums in fixed order
 // Oracle    test/reference/rope.ts, ropeForward()
@@ -15,16 +15,15 @@ struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, ste
 const LANES = 16u; // one of 16, 1
 const NORM = 0u; // one of 0, 1
 
-@group(0) @binding(0) var<storage, read> cos: array<f32>;
-@group(0) @binding(1) var<storage, read> sin: array<f32>;
-@group(0) @binding(2) var<storage, read> positions: array<u32>;
-@group(0) @binding(3) var<storage, read> qNorm: array<f32>;
-@group(0) @binding(4) var<storage, read> kNorm: array<f32>;
-@group(0) @binding(5) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(6) var<storage, read_write> q: array<f32>;
-@group(0) @binding(7) var<storage, read_write> k: array<f32>;
-@group(0) @binding(8) var<uniform> p: Params;
-@group(0) @binding(9) var<uniform> step: Step;
+@group(0) @binding(0) var<storage, read> rotations: array<f32>;
+@group(0) @binding(1) var<storage, read> positions: array<u32>;
+@group(0) @binding(2) var<storage, read> qNorm: array<f32>;
+@group(0) @binding(3) var<storage, read> kNorm: array<f32>;
+@group(0) @binding(4) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(5) var<storage, read_write> q: array<f32>;
+@group(0) @binding(6) var<storage, read_write> k: array<f32>;
+@group(0) @binding(7) var<uniform> p: Params;
+@group(0) @binding(8) var<uniform> step: Step;
 
 var<workgroup> partial: array<f32, 64>;
 
@@ -68,12 +67,12 @@ fn main(
   if (!inside) { return; }
 
   let place = select((n * p.heads + head) * p.D, (n * p.kvHeads + head - p.heads) * p.D, isKey);
-  let angles = positions[n] * p.half;
+  let rotation = positions[n] * 2u * p.half;
   for (var c = lane; c < p.half; c += LANES) {
     let a = qkv[base + c] * rstd * normWeight(isKey, c);
     let b = qkv[base + c + p.half] * rstd * normWeight(isKey, c + p.half);
-    let x = cos[angles + c];
-    let y = sin[angles + c];
+    let x = rotations[rotation + c];
+    let y = rotations[rotation + p.half + c];
     store(isKey, place + c, a * x - b * y);
     store(isKey, place + c + p.half, b * x + a * y);
   }

@@ -70,7 +70,7 @@ export function ropeArgs(
   const rotary = spec.rope[name]?.rotary ?? headDim;
   return {
     options: { ...shared, rotary, rotate: true },
-    tensors: { ...rope[name], positions: tables.positions },
+    tensors: { rotations: rope[name], positions: tables.positions },
   };
 }
 

@@ -3,7 +3,7 @@ import { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { BatchTables } from "../model/batch_tables.ts";
-import { type ModelContext, type RopeTensorPair, uploadRope } from "../model/context.ts";
+import { type ModelContext, uploadRope } from "../model/context.ts";
 import type { Adapter } from "../model/lora.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
@@ -20,7 +20,7 @@ export interface GeneratorOptions {
   /** Also records programs that leave the adapter out, on the same memory: `base` in a request uses them. */
   readonly withBase?: boolean;
   /** Rotary tables for at least `maxLength` positions, where the caller has some already. */
-  readonly rope?: Readonly<Record<string, RopeTensorPair>> | undefined;
+  readonly rope?: Readonly<Record<string, Tensor>> | undefined;
   /** Sequences side by side; fewer where a binding does not hold as many. Further ones wait for their turn. */
   readonly maxSequences: number;
   /** Prompt tokens in one prefill: no prompt may be longer than this and one. */
@@ -32,7 +32,7 @@ export interface GeneratorOptions {
 /** What a generator allocates once, beside its arena. */
 export interface Parts {
   readonly cache: KvCache;
-  readonly rope: Readonly<Record<string, RopeTensorPair>>;
+  readonly rope: Readonly<Record<string, Tensor>>;
   readonly prefillTables: BatchTables;
   readonly prefillTargets: Tensor;
   readonly tables: DecodeTables;

@@ -15,21 +15,19 @@ export interface RopeOptions {
   readonly rotate: boolean;
 }
 
-/** Tables that live outside the arena. cos and sin: (maxPositions, rotary / 2); positions: (capacity) u32. */
+/** Tables that live outside the arena. rotations: (maxPositions, rotary), of `ropeTable`; positions: (capacity) u32. */
 export interface RopeTensors {
-  readonly cos?: Tensor | undefined;
-  readonly sin?: Tensor | undefined;
+  readonly rotations?: Tensor | undefined;
   readonly positions: Tensor;
 }
 
-/** The rotated pairs a head has, and the tables; where nothing is rotated, `positions` stands in for them, unread. */
+/** The rotated pairs a head has, and the tables; where nothing is rotated, `positions` stands in, unread. */
 export function rotation(
-  { cos, sin, positions }: RopeTensors,
+  { rotations, positions }: RopeTensors,
   { headDim, rotary, rotate }: RopeOptions,
-): { half: number; tables: { cos: Tensor; sin: Tensor; positions: Tensor } } {
-  if (!rotate) return { half: 0, tables: { cos: positions, sin: positions, positions } };
+): { half: number; tables: { rotations: Tensor; positions: Tensor } } {
+  if (!rotate) return { half: 0, tables: { rotations: positions, positions } };
   invariant(rotary % 2 === 0 && rotary <= headDim, `rope: rotary = ${rotary} with headDim = ${headDim}`);
-  invariant(cos && sin, "rope: rotation needs the tables cos and sin");
-  invariant(cos.shape[1] === rotary / 2 && sin.shape[1] === rotary / 2, "rope: tables of another width");
-  return { half: rotary / 2, tables: { cos, sin, positions } };
+  invariant(rotations?.shape[1] === rotary, "rope: rotation needs a table of its width");
+  return { half: rotary / 2, tables: { rotations, positions } };
 }

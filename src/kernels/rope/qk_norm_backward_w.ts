@@ -10,7 +10,7 @@ import { type RopeOptions, type RopeTensors, rotation } from "./options.ts";
 export const qkNormBackwardWKernel = defineKernel({
   name: "qk_norm_backward_w",
   source,
-  reads: ["cos", "sin", "positions"],
+  reads: ["rotations", "positions"],
   writes: ["qkv", "dy", "partials"],
   params: { heads: "u32", stride: "u32", first: "u32", D: "u32", half: "u32", eps: "f32" },
   step: true,

@@ -9,7 +9,7 @@ import { type RopeOptions, type RopeTensors, rotation } from "./options.ts";
 export const ropeForwardKernel = defineKernel({
   name: "rope_forward",
   source,
-  reads: ["cos", "sin", "positions", "qNorm", "kNorm"],
+  reads: ["rotations", "positions", "qNorm", "kNorm"],
   writes: ["qkv", "q", "k"],
   params: { heads: "u32", kvHeads: "u32", D: "u32", half: "u32", eps: "f32", offset: "f32" },
   step: true,

@@ -26,32 +26,33 @@ export interface RopeTableOptions {
   readonly theta: number;
   /** Channels rotated, even. */
   readonly rotary: number;
-  /** Rows of the tables: positions 0 .. positions - 1. */
+  /** Rows of the table: positions 0 .. positions - 1. */
   readonly positions: number;
   readonly scaling: RopeScaling;
 }
 
 /**
- * cos and sin of position * inverse frequency, (positions, rotary / 2), made in float64: WGSL's own sin and cos may be off
- * by 2^-11. Formulas: transformers, modeling_rope_utils.py; llama3's is also in Meta's llama-models.
+ * Cosines, then sines, of position * inverse frequency for each position: (positions, rotary), made in float64: WGSL's own
+ * sin and cos may be off by 2^-11. Formulas: transformers, modeling_rope_utils.py; llama3's is also in Meta's llama-models.
  */
-export function ropeTables({ theta, rotary, positions, scaling }: RopeTableOptions): {
-  cos: Float32Array;
-  sin: Float32Array;
-} {
-  invariant(rotary % 2 === 0, `rope tables: rotary = ${rotary} is odd`);
+export function ropeTable({
+  theta,
+  rotary,
+  positions,
+  scaling,
+}: RopeTableOptions): Float32Array<ArrayBuffer> {
+  invariant(rotary % 2 === 0, `rope table: rotary = ${rotary} is odd`);
   const half = rotary / 2;
   const frequencies = inverseFrequencies(theta, rotary, scaling);
   const size = attentionFactor(scaling);
-  const cos = new Float32Array(positions * half);
-  const sin = new Float32Array(positions * half);
+  const table = new Float32Array(positions * rotary);
   for (let position = 0; position < positions; position++) {
     frequencies.forEach((frequency, i) => {
-      cos[position * half + i] = size * Math.cos(position * frequency);
-      sin[position * half + i] = size * Math.sin(position * frequency);
+      table[position * rotary + i] = size * Math.cos(position * frequency);
+      table[position * rotary + half + i] = size * Math.sin(position * frequency);
     });
   }
-  return { cos, sin };
+  return table;
 }
 
 /** The angle one position adds, a rotated pair each; radians. */
@@ -74,7 +75,7 @@ export function inverseFrequencies(theta: number, rotary: number, scaling: RopeS
     case "longrope":
       invariant(
         scaling.factors.length === rotary / 2,
-        `rope tables: ${scaling.factors.length} longrope factors for ${rotary / 2} pairs`,
+        `rope table: ${scaling.factors.length} longrope factors for ${rotary / 2} pairs`,
       );
       return plain.map((frequency, i) => frequency / (scaling.factors[i] ?? 1));
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { qkNormBackwardW } from "../../../src/kernels/rope/qk_norm_backward_w.ts";
 import { ropeBackward } from "../../../src/kernels/rope/rope_backward.ts";
 import { ropeForward } from "../../../src/kernels/rope/rope_forward.ts";
-import { ropeTables } from "../../../src/kernels/rope/tables.ts";
+import { ropeTable } from "../../../src/kernels/rope/tables.ts";
 import { maxError, relativeError, testGpu, uniforms } from "../../gpu.ts";
 import * as reference from "../../reference/rope.ts";
 
@@ -45,12 +45,8 @@ const cases: Readonly<Record<string, reference.RopeCase>> = {
 
 function tensors(c: reference.RopeCase) {
   const { heads: H, kvHeads: K, headDim: D } = c;
-  const tables = ropeTables({
-    theta: c.theta,
-    rotary: c.rotary,
-    positions: 1001,
-    scaling: { type: "default" },
-  });
+  const { theta, rotary } = c;
+  const table = ropeTable({ theta, rotary, positions: 1001, scaling: { type: "default" } });
   const padded = Uint32Array.from({ length: CAPACITY }, (_, n) => positions[n] ?? 0);
   return {
     x: {
@@ -60,8 +56,7 @@ function tensors(c: reference.RopeCase) {
     },
     tables: {
       positions: gpu.tensor("positions", [CAPACITY], padded),
-      cos: c.rotate ? gpu.tensor("cos", [1001, c.rotary / 2], tables.cos) : undefined,
-      sin: c.rotate ? gpu.tensor("sin", [1001, c.rotary / 2], tables.sin) : undefined,
+      rotations: c.rotate ? gpu.tensor("rotations", [1001, rotary], table) : undefined,
       qNorm: c.qNorm ? gpu.tensor("qNorm", [D], c.qNorm) : undefined,
       kNorm: c.kNorm ? gpu.tensor("kNorm", [D], c.kNorm) : undefined,
     },

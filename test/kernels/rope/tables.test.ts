@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { inverseFrequencies, ropeTables } from "../../../src/kernels/rope/tables.ts";
+import { inverseFrequencies, ropeTable } from "../../../src/kernels/rope/tables.ts";
 import { maxError } from "../../gpu.ts";
 
 const llama3 = {
@@ -11,9 +11,9 @@ const llama3 = {
 } as const;
 
 it("rounds the angles' cosines and sines to f32 only once", () => {
-  const { cos, sin } = ropeTables({ theta: 1e4, rotary: 4, positions: 3, scaling: { type: "default" } });
-  expect([...cos]).toEqual([1, 1, Math.cos(1), Math.cos(0.01), Math.cos(2), Math.cos(0.02)].map(Math.fround));
-  expect([...sin]).toEqual([0, 0, Math.sin(1), Math.sin(0.01), Math.sin(2), Math.sin(0.02)].map(Math.fround));
+  const table = ropeTable({ theta: 1e4, rotary: 4, positions: 3, scaling: { type: "default" } });
+  const row = (angles: number[]) => [...angles.map(Math.cos), ...angles.map(Math.sin)].map(Math.fround);
+  expect([...table]).toEqual([row([0, 0]), row([1, 0.01]), row([2, 0.02])].flat());
 });
 
 it("divides all frequencies by a linear factor", () => {
@@ -33,10 +33,11 @@ it("keeps llama3's short waves, divides the long, and blends between", () => {
   expect(ratios[15]).toBeCloseTo((1 - smooth) / 32 + smooth, 12);
 });
 
-it("divides each frequency by its longrope factor and enlarges the tables", () => {
+it("divides each frequency by its longrope factor and enlarges the table", () => {
   const scaling = { type: "longrope", factors: [1, 2], factor: 32, originalMaxPositions: 4096 } as const;
-  const { cos } = ropeTables({ theta: 1e4, rotary: 4, positions: 2, scaling });
+  const table = ropeTable({ theta: 1e4, rotary: 4, positions: 2, scaling });
   const size = Math.sqrt(1 + Math.log(32) / Math.log(4096));
-  const expected = [size, size, size * Math.cos(1), size * Math.cos(0.005)];
-  expect(maxError(cos, expected)).toBeLessThan(1e-7); // one rounding to f32
+  const row = (a: number, b: number) => [Math.cos(a), Math.cos(b), Math.sin(a), Math.sin(b)];
+  const expected = [...row(0, 0), ...row(1, 0.005)].map((value) => size * value);
+  expect(maxError(table, expected)).toBeLessThan(1e-7); // one rounding to f32
 });
