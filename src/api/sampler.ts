@@ -12,7 +12,7 @@ export interface Sample {
   readonly reference: string | null;
 }
 
-interface SamplePrompt {
+export interface SamplePrompt {
   readonly text: string;
   readonly ids: Int32Array;
   readonly reference: string | null;
@@ -45,26 +45,16 @@ export class Sampler {
    * is nothing to ask. Throws `gpu-out-of-memory`.
    */
   static async create(trainer: SftTrainer, config: SftConfig): Promise<Sampler | undefined> {
-    const { tools, dataset, engine, gpu, spec } = trainer;
-    const given = config.sample_prompts.map((text) => ({
-      turns: asTurns(text, tools, config),
-      text,
-      reference: null,
-    }));
-    const rows = dataset.validation.length > 0 ? dataset.validation : dataset.train;
-    const chosen = given.length > 0 ? given : spread(rows, DEFAULT_PROMPTS).flatMap(promptOf);
-    const prompts = chosen.map(({ turns, text, reference }) => ({
-      text,
-      reference,
-      ids: promptIds(turns, tools),
-    }));
+    const { engine, gpu, spec } = trainer;
+    const prompts = samplePrompts(trainer, config);
     if (prompts.length === 0) return undefined;
-    const longest = Math.max(...prompts.map(({ ids }) => ids.length));
+    const { weights, adapter, profile } = engine;
     const generator = await Generator.create(gpu, {
-      ...{ spec, weights: engine.weights, adapter: engine.adapter, profile: engine.profile },
-      maxSequences: prompts.length,
-      maxPromptTokens: prompts.reduce((sum, { ids }) => sum + ids.length, 0),
-      maxLength: longest + config.sample_max_new_tokens,
+      spec,
+      weights,
+      adapter,
+      profile,
+      ...sizesFor(prompts, config),
     });
     return new Sampler(generator, prompts, trainer, config);
   }
@@ -84,6 +74,31 @@ export class Sampler {
       reference: this.#prompts[i]?.reference ?? null,
     }));
   }
+}
+
+/** The prompts of sample_prompts, else of some held-out rows (training rows where none are held out). */
+export function samplePrompts(
+  { tools, dataset }: Pick<SftTrainer, "tools" | "dataset">,
+  config: SftConfig,
+): SamplePrompt[] {
+  const given = config.sample_prompts.map((text) => ({
+    turns: asTurns(text, tools, config),
+    text,
+    reference: null,
+  }));
+  const rows = dataset.validation.length > 0 ? dataset.validation : dataset.train;
+  const chosen = given.length > 0 ? given : spread(rows, DEFAULT_PROMPTS).flatMap(promptOf);
+  return chosen.map(({ turns, text, reference }) => ({ text, reference, ids: promptIds(turns, tools) }));
+}
+
+/** What a generator for these prompts must hold. */
+export function sizesFor(prompts: readonly SamplePrompt[], config: SftConfig) {
+  const longest = Math.max(...prompts.map(({ ids }) => ids.length));
+  return {
+    maxSequences: prompts.length,
+    maxPromptTokens: prompts.reduce((sum, { ids }) => sum + ids.length, 0),
+    maxLength: longest + config.sample_max_new_tokens,
+  };
 }
 
 /** Rows from all over a list, so that samples are not four of a kind. */

@@ -3,7 +3,7 @@ import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
-import { type Capabilities, type Gpu, openGpu } from "../gpu/device.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
 import type { CheckpointRecord, Host } from "../host/host.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
@@ -14,7 +14,6 @@ import { openCheckpoint } from "../storage/checkpoints.ts";
 import { Engine } from "../trainer/engine.ts";
 import { engineOptions, type Start, startOf } from "../trainer/engine_for.ts";
 import { evaluateRows } from "../trainer/evaluation.ts";
-import { type MemoryPart, planMemory } from "../trainer/memory_plan.ts";
 import { capacityFor } from "../trainer/micro_batch.ts";
 import {
   buildSftData,
@@ -103,17 +102,6 @@ export async function prepareSft(
   ]);
   const maxLength = Math.max(...[...data.train, ...data.validation].flatMap((row) => row.lengths));
   return { model, spec, tools, dataset, data, start, capacity, maxLength };
-}
-
-/** The GPU memory that a run would take, part by part, before anything is allocated. */
-export async function planSft(
-  host: Host,
-  config: SftConfig,
-  capabilities: Capabilities,
-): Promise<readonly MemoryPart[]> {
-  const prepared = await prepareSft(host, config, true);
-  const plan = { ...prepared, trainable: prepared.start.trainable, profile: undefined, onBytes: () => {} };
-  return planMemory(capabilities, engineOptions(config, plan));
 }
 
 /**

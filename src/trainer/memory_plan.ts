@@ -4,6 +4,8 @@ import type { Capabilities } from "../gpu/device.ts";
 import { dryGpu } from "../gpu/dry_device.ts";
 import { arenaBytes } from "../gpu/program.ts";
 import { numel } from "../gpu/tensor.ts";
+import type { KernelProfile } from "../kernels/profile.ts";
+import type { LoadedModel } from "../model/loaded_model.ts";
 import { type EngineOptions, prepareEngine } from "./engine.ts";
 
 export interface MemoryPart {
@@ -12,22 +14,26 @@ export interface MemoryPart {
   readonly help: string;
 }
 
+export interface MemoryPlan {
+  readonly parts: readonly MemoryPart[];
+  /** The model on the device that only counts, for planning what else runs on it. */
+  readonly model: LoadedModel;
+  readonly profile: KernelProfile;
+}
+
 /**
  * The GPU memory of a run, part by part, from the code that allocates it, on a device that only counts. Reads no weights.
  * Throws `gpu-out-of-memory` when a single tensor is larger than the device allows.
  */
-export async function planMemory(
-  capabilities: Capabilities,
-  options: EngineOptions,
-): Promise<readonly MemoryPart[]> {
+export async function planMemory(capabilities: Capabilities, options: EngineOptions): Promise<MemoryPlan> {
   const gpu = dryGpu(capabilities);
-  const { bytes, recorders, model } = await prepareEngine(gpu, {
+  const { bytes, recorders, model, profile } = await prepareEngine(gpu, {
     ...options,
     model: withoutContent(options.model),
   });
   const trainable = model.pool.shards.reduce((sum, shard) => sum + shard.params.bytes + shard.grads.bytes, 0);
   const arena = arenaBytes(gpu, recorders).reduce((a, b) => a + b, 0);
-  return [
+  const parts = [
     { name: "Model", bytes: bytes.model - trainable, help: "The frozen weights, in the form they are kept." },
     { name: "Trained numbers", bytes: trainable, help: "What is trained, and its gradients." },
     { name: "Optimizer", bytes: bytes.optimizer, help: "Two running averages for each trained number." },
@@ -38,6 +44,7 @@ export async function planMemory(
     },
     { name: "Tables", bytes: bytes.tables, help: "The batch, positions, metrics." },
   ];
+  return { parts, model, profile };
 }
 
 /** The same tensors by name and shape, whose content is never read. */

@@ -1,4 +1,4 @@
-import { planSft } from "../api/sft_trainer.ts";
+import { planSft } from "../api/plan_sft.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
