@@ -25,10 +25,24 @@ export interface ModelFolder {
 export async function openModelFolder(folder: Folder): Promise<ModelFolder> {
   const config = await readJsonObject(await requireFile(folder, "config.json"));
   const single = await folder.open(SINGLE);
-  if (single) return { name: folder.name, config, tensors: (await readSafetensors(single)).tensors, folder };
-  const index = await folder.open(INDEX);
-  if (index) return { name: folder.name, config, tensors: await readShards(folder, index), folder };
+  const index = single ? undefined : await folder.open(INDEX);
+  if (single) return named(folder, config, (await readSafetensors(single)).tensors);
+  if (index) return named(folder, config, await readShards(folder, index));
   throw await noWeights(folder);
+}
+
+/**
+ * GPT-2's own file has no `transformer.` before its names, and what transformers saves of a GPT-2 has one: here it never
+ * does.
+ */
+function named(
+  folder: Folder,
+  config: ModelFolder["config"],
+  tensors: ReadonlyMap<string, TensorSource>,
+): ModelFolder {
+  const prefix = config["model_type"] === "gpt2" ? /^transformer\./ : /^$/;
+  const renamed = [...tensors].map(([name, tensor]) => [name.replace(prefix, ""), tensor] as const);
+  return { name: folder.name, config, tensors: new Map(renamed), folder };
 }
 
 /** The tensor of that name. Throws `model-invalid`, naming the closest that is there. */

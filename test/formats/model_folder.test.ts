@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { openModelFolder, requireTensor } from "../../src/formats/model_folder.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import { nodeFolder } from "../../src/host/node.ts";
 
@@ -33,6 +34,19 @@ describe("a model folder", () => {
     expect(requireTensor(model, "lm_head.weight").shape).toEqual(
       requireTensor(model, "model.embed_tokens.weight").shape,
     );
+  });
+
+  it("of a GPT-2 has the same names with and without `transformer.` in its file", async () => {
+    const files = await filesOf("gpt2");
+    const plain = await openModelFolder(memoryFolder("gpt2", files));
+    const weights = await Promise.all(
+      [...plain.tensors.values()].map(async ({ name, dtype, shape, bytes }) => {
+        return { name: `transformer.${name}`, dtype, shape, data: await bytes() };
+      }),
+    );
+    files.set("model.safetensors", writeSafetensors(weights));
+    const prefixed = await openModelFolder(memoryFolder("gpt2", files));
+    expect([...prefixed.tensors.keys()].sort()).toEqual([...plain.tensors.keys()].sort());
   });
 
   it("names a tensor that is not there", async () => {
