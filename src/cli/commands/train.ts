@@ -129,7 +129,10 @@ function eventsFor(
       output.emit(row, progress.line(step, values));
     },
     step: (_, tokens) => progress.step(tokens),
-    checkpoint: (step) => output.say(`Saved ${join(dir, `checkpoint-${step}`)}.`),
+    checkpoint: (step) => {
+      const checkpoint = join(dir, `checkpoint-${step}`);
+      output.emit({ step, checkpoint }, `Saved ${checkpoint}.`);
+    },
     sample,
     note: (text) => output.say(`Note: ${text}`),
   };
