@@ -3,16 +3,14 @@ import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
-import { type Gpu, openGpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { CheckpointRecord, Host } from "../host/host.ts";
-import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Capacity } from "../model/batch_tables.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import { openCheckpoint } from "../storage/checkpoints.ts";
-import { Engine } from "../trainer/engine.ts";
-import { engineOptions, type Start, startOf } from "../trainer/engine_for.ts";
+import type { Engine } from "../trainer/engine.ts";
+import { type Start, startOf } from "../trainer/engine_for.ts";
 import { evaluateRows } from "../trainer/evaluation.ts";
 import { capacityFor } from "../trainer/micro_batch.ts";
 import {
@@ -25,6 +23,7 @@ import {
 } from "../trainer/prepare_data.ts";
 import { type Outcome, type RunControl, type RunEvents, TrainingRun } from "../trainer/training_run.ts";
 import { exportAssets } from "./export_run.ts";
+import { backendNote, openEngine } from "./open_engine.ts";
 import { peftModules } from "./peft_modules.ts";
 
 export interface SftTrainerOptions {
@@ -114,16 +113,7 @@ export async function createSftTrainer(options: SftTrainerOptions): Promise<SftT
     onPreparing("data", done, 1),
   );
   const { model, spec, tools, dataset, data, start } = prepared;
-  const profile = await savedProfile(options);
-  const gpu = options.gpu ?? (await openGpu());
-  const bytes = [...model.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
-  let loaded = 0;
-  const onBytes = (count: number) => {
-    loaded += count;
-    onPreparing("model", Math.min(loaded, bytes), bytes);
-  };
-  const plan = { ...prepared, profile, trainable: start.trainable, onBytes };
-  const engine = await Engine.create(gpu, engineOptions(config, plan));
+  const { gpu, engine, backend } = await openEngine(options, prepared);
   const log: LogRow[] = [...(options.earlierLog ?? [])];
   const events: RunEvents = {
     ...options.events,
@@ -133,14 +123,14 @@ export async function createSftTrainer(options: SftTrainerOptions): Promise<SftT
     },
   };
   const run: TrainingRun = new TrainingRun({
-    ...{ run: options.run, engine, config, configText: options.configText, data, events },
+    ...{ run: options.run, engine, backend, config, configText: options.configText, data, events },
     checkpoints: host.checkpoints,
     exportFiles: () => checkpointFiles(engine, start.adapter),
   });
   if (options.resumeStep !== undefined) await run.restore(options.resumeStep);
   return {
     ...{ gpu, engine, spec, model, dataset, tools, data },
-    notes: [...data.notes, ...start.notes],
+    notes: [...data.notes, ...start.notes, ...backendNote(config, backend)],
     totalSteps: run.totalSteps,
     get step() {
       return run.step;
@@ -169,17 +159,6 @@ export async function createSftTrainer(options: SftTrainerOptions): Promise<SftT
       if (!options.gpu) gpu.close();
     },
   };
-}
-
-/** The kernel variants of the checkpoint that is continued, so that resuming never chooses again. */
-async function savedProfile({
-  host,
-  run,
-  resumeStep,
-}: SftTrainerOptions): Promise<KernelProfile | undefined> {
-  if (resumeStep === undefined) return undefined;
-  const { state } = await openCheckpoint(host.checkpoints, run, resumeStep);
-  return state.kernels as KernelProfile;
 }
 
 function largest(capacities: readonly { N: number; M: number; R: number }[]) {

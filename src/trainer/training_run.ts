@@ -59,6 +59,8 @@ interface LoopState {
 export interface RunParts {
   readonly run: string;
   readonly engine: Engine;
+  /** What the engine was made for: kept in checkpoints, because `auto` chooses once. */
+  readonly backend: "trl" | "unsloth";
   readonly config: SftConfig;
   /** training_config.yaml, resolved: kept in every checkpoint. */
   readonly configText: string;
@@ -291,7 +293,7 @@ export class TrainingRun {
       data: { ...this.#loop, epoch: this.#epoch },
       scheduler: { totalSteps: this.totalSteps },
       metrics: { window: freeze(this.#window) },
-      kernels: engine.profile,
+      kernels: { ...engine.profile, backend: this.#parts.backend },
     };
     await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);
     this.#saved = this.#step;

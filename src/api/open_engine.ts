@@ -1,0 +1,76 @@
+import type { SftConfig } from "../config/fields.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
+import type { KernelProfile } from "../kernels/profile.ts";
+import { AppError } from "../lib/errors.ts";
+import { openCheckpoint } from "../storage/checkpoints.ts";
+import { Engine } from "../trainer/engine.ts";
+import { engineOptions } from "../trainer/engine_for.ts";
+import type { PreparedSft, SftTrainerOptions } from "./sft_trainer.ts";
+
+export type Backend = "trl" | "unsloth";
+
+/** What a run chose when it began; every checkpoint keeps it, so that resuming never chooses again. */
+type Choice = KernelProfile & { readonly backend: Backend };
+
+export interface OpenedEngine {
+  readonly gpu: Gpu;
+  readonly engine: Engine;
+  readonly backend: Backend;
+}
+
+/**
+ * The device and the model on it. `backend: auto` takes trl, and unsloth where that does not fit the device.
+ * Throws `webgpu-unavailable`, `gpu-out-of-memory`, and what bad files are refused for.
+ */
+export async function openEngine(options: SftTrainerOptions, prepared: PreparedSft): Promise<OpenedEngine> {
+  const { config } = options;
+  const saved = await savedChoice(options);
+  if (config.backend !== "auto") return openBackend(options, prepared, saved, config.backend);
+  if (saved) return openBackend(options, prepared, saved, saved.backend);
+  try {
+    return await openBackend(options, prepared, saved, "trl");
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "gpu-out-of-memory") throw error;
+    return openBackend(options, prepared, saved, "unsloth");
+  }
+}
+
+async function openBackend(
+  { config, gpu: given, onPreparing = () => {} }: SftTrainerOptions,
+  prepared: PreparedSft,
+  saved: Choice | undefined,
+  backend: Backend,
+): Promise<OpenedEngine> {
+  const bytes = [...prepared.model.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  let loaded = 0;
+  const onBytes = (count: number) => {
+    loaded += count;
+    onPreparing("model", Math.min(loaded, bytes), bytes);
+  };
+  const profile = saved && profileOf(saved);
+  const plan = { ...prepared, profile, trainable: prepared.start.trainable, onBytes };
+  const gpu = given ?? (await openGpu());
+  try {
+    return { gpu, backend, engine: await Engine.create(gpu, engineOptions({ ...config, backend }, plan)) };
+  } catch (error) {
+    if (!given) gpu.close();
+    throw error;
+  }
+}
+
+function profileOf({ kind, rowThreads, attentionTile }: Choice): KernelProfile {
+  return { kind, rowThreads, attentionTile };
+}
+
+async function savedChoice({ host, run, resumeStep }: SftTrainerOptions): Promise<Choice | undefined> {
+  if (resumeStep === undefined) return undefined;
+  return (await openCheckpoint(host.checkpoints, run, resumeStep)).state.kernels as Choice;
+}
+
+/** What a person should know when `auto` had to choose. */
+export function backendNote({ backend: asked }: SftConfig, backend: Backend): string[] {
+  if (asked !== "auto" || backend === "trl") return [];
+  return [
+    "The run does not fit this GPU in 16 or 32 bits, so it uses the unsloth backend: four bits and recomputation.",
+  ];
+}
