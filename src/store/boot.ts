@@ -39,6 +39,8 @@ function onRunEvent(event: Extract<WorkerEvent, { runId: string }>): void {
   useRuns.setState((state) => reduce(state, event));
   const after = useRuns.getState().runs[event.runId];
   if (!after) return;
+  // A run that the page did not know: its name and settings are with the worker.
+  if (!before) void loadRun(event.runId);
   const said =
     event.type === "status"
       ? spokenStatus(nameOf(after), before?.status, after.status)

@@ -1,7 +1,7 @@
 import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
-import { patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
+import { isGoing, patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
 
 /** What the page asks about runs. A refusal is kept with the run, where it is shown. */
 
@@ -129,10 +129,13 @@ export async function loadRuns(): Promise<void> {
 }
 
 export async function loadRun(runId: string): Promise<void> {
-  await about(runId, async () => {
+  const ask = async (): Promise<void> => {
     const details = await request("run", { runId });
     useRuns.setState((state) => withDetails(state, details));
-  });
+  };
+  // A browser that keeps nothing cannot read a run back: the one that is going on is on the page all the same.
+  if (isGoing(useRuns.getState().runs[runId])) await ask().catch(noteError);
+  else await about(runId, ask);
 }
 
 export type DownloadKind = "adapter" | "metrics-csv" | "metrics-jsonl" | "config";

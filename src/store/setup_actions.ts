@@ -3,6 +3,7 @@ import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
 import { EMPTY, loadingFrom, shown } from "./failure.ts";
 import { startRun } from "./run_actions.ts";
+import { useRuns } from "./runs.ts";
 import {
   algorithmOf,
   dataFingerprint,
@@ -110,6 +111,17 @@ export const setSkipBadRows = (skipBadRows: boolean): void => change({ skipBadRo
 
 /** The whole document as a file gave it. */
 export const applyReview = (review: ConfigReview): void => change({ given: review.given, recipe: null });
+
+/** The settings of a saved run, to change and start again. */
+export async function takeSettingsOf(runId: string): Promise<void> {
+  const text = useRuns.getState().runs[runId]?.configYaml;
+  if (!text) return;
+  try {
+    applyReview(await request("reviewConfig", { text, repair: false }));
+  } catch (error) {
+    useSetup.setState({ refused: noteError(error) });
+  }
+}
 
 async function refresh(): Promise<void> {
   const mine = version;

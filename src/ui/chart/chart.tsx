@@ -21,6 +21,8 @@ interface ChartProps {
   readonly format?: (value: number) => string;
 }
 
+const NO_MARKS: readonly Mark[] = [];
+
 function linesOf(metrics: readonly Metric[]): {
   readonly lines: readonly Line[];
   readonly columns: readonly (readonly Point[])[];
@@ -40,7 +42,7 @@ function linesOf(metrics: readonly Metric[]): {
 
 /** Metrics over steps: a drawing, its sentence, its numbers as a table, and its file. */
 export function Chart(props: ChartProps) {
-  const { title, unit, metrics, marks = [], height = 208, head, foot, format = formatMetric } = props;
+  const { title, unit, metrics, marks = NO_MARKS, height = 208, head, foot, format = formatMetric } = props;
   const [asTable, setTable] = useState(false);
   const [logarithmic, setLogarithmic] = useState(false);
   const [pointed, setPointed] = useState<number | null>(null);
@@ -48,7 +50,8 @@ export function Chart(props: ChartProps) {
   const figure = useRef<HTMLElement>(null);
   const id = useId();
   const { lines, columns } = useMemo(() => linesOf(metrics), [metrics]);
-  const { steps, values } = useMemo(() => align(columns), [columns]);
+  // What happened beyond the last point is on the chart too.
+  const { steps, values } = useMemo(() => alignWith(columns, marks), [columns, marks]);
   const data = useMemo<[number[], ...(number | null)[][]]>(() => [steps, ...values], [steps, values]);
   const positive = values.every((column) => column.every((value) => value === null || value > 0));
   const notFinite = marks.filter(({ kind }) => kind === "not-finite").length;
@@ -115,6 +118,11 @@ export function Chart(props: ChartProps) {
       {foot}
     </figure>
   );
+}
+
+function alignWith(columns: readonly (readonly Point[])[], marks: readonly Mark[]): ReturnType<typeof align> {
+  const { steps, values } = align([...columns, marks.map(({ step }) => ({ step, value: 0 }))]);
+  return { steps, values: values.slice(0, columns.length) };
 }
 
 const valueText = (

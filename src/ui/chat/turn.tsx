@@ -15,7 +15,7 @@ interface TurnProps {
 export function TurnView({ turn, sides, answering, tuned }: TurnProps) {
   return (
     <section className="turn" aria-label={`Question: ${turn.question}`}>
-      <p className="question">{turn.question}</p>
+      <h2 className="question">{turn.question}</h2>
       {turn.error && <ErrorCard failure={turn.error} compact />}
       {(!turn.error || Object.keys(turn.text).length > 0) && (
         <div className={sides.length > 1 ? "answers two" : "answers"}>

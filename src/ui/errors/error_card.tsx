@@ -1,11 +1,13 @@
 import { TriangleAlert } from "lucide-react";
 import { navigate } from "wouter/use-hash-location";
 import { checkDevice, setTrouble } from "../../store/app.ts";
-import type { Failure } from "../../store/failure.ts";
+import { type Failure, shown } from "../../store/failure.ts";
 import { resumeRun } from "../../store/run_actions.ts";
-import { setSetting } from "../../store/setup_actions.ts";
+import { plainValues, useSetup } from "../../store/setup.ts";
+import { setSetting, takeSettingsOf } from "../../store/setup_actions.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
-import { errorText, type Fix } from "./table.ts";
+import { changedSettings } from "./change_settings.ts";
+import { errorText, type Fix, type SettingsChange } from "./table.ts";
 
 interface ErrorCardProps {
   readonly failure: Failure;
@@ -14,6 +16,15 @@ interface ErrorCardProps {
   /** Says it louder than the table when the place knows better. */
   readonly title?: string;
   readonly compact?: boolean;
+}
+
+/** The settings of the run that failed, or those being set up, with what the fix changes. */
+async function toSettings(change: SettingsChange | undefined, runId: string | undefined): Promise<void> {
+  if (runId !== undefined) await takeSettingsOf(runId);
+  const { given, resolved } = useSetup.getState();
+  const now = shown(resolved);
+  const values = { ...(runId === undefined && now ? plainValues(now) : {}), ...given };
+  for (const [key, value] of Object.entries(changedSettings(change, values))) setSetting(key, value);
 }
 
 function act(fix: Fix, runId: string | undefined): void {
@@ -25,8 +36,7 @@ function act(fix: Fix, runId: string | undefined): void {
       void checkDevice();
       break;
     case "settings":
-      for (const [key, value] of Object.entries(fix.set ?? {})) setSetting(key, value);
-      navigate("/new");
+      void toSettings(fix.change, runId).then(() => navigate("/new"));
       break;
     case "resume":
       setTrouble(null);
@@ -56,7 +66,7 @@ export function ErrorCard({ failure, runId, title, compact = false }: ErrorCardP
         {fixes.length > 0 && (
           <div className="row wrap">
             {fixes.map((fix) => (
-              <button key={fix.kind} type="button" className="button" onClick={() => act(fix, runId)}>
+              <button key={fix.label} type="button" className="button" onClick={() => act(fix, runId)}>
                 {fix.label}
               </button>
             ))}

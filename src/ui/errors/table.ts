@@ -1,10 +1,13 @@
 import type { Failure } from "../../store/failure.ts";
 
+/** A change of settings that often helps. */
+export type SettingsChange = "halve-batch" | "lower-rate";
+
 /** What a person can do about an error. The buttons are drawn by `FixButton`. */
 export type Fix =
   | { readonly kind: "reload"; readonly label: string }
   | { readonly kind: "check-device"; readonly label: string }
-  | { readonly kind: "settings"; readonly label: string; readonly set?: Readonly<Record<string, unknown>> }
+  | { readonly kind: "settings"; readonly label: string; readonly change?: SettingsChange }
   | { readonly kind: "resume"; readonly label: string }
   | { readonly kind: "runs"; readonly label: string }
   | { readonly kind: "diagnostics"; readonly label: string };
@@ -19,7 +22,11 @@ export interface ErrorText {
 
 type Code = Failure["code"];
 
-const settings = (label = "Change settings"): Fix => ({ kind: "settings", label });
+const settings = (label = "Change settings", change?: SettingsChange): Fix => ({
+  kind: "settings",
+  label,
+  ...(change ? { change } : {}),
+});
 const RESUME: Fix = { kind: "resume", label: "Resume from the last checkpoint" };
 const RELOAD: Fix = { kind: "reload", label: "Reload the page" };
 const DIAGNOSTICS: Fix = { kind: "diagnostics", label: "Open diagnostics" };
@@ -40,7 +47,7 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   "gpu-out-of-memory": {
     title: "The GPU has too little memory for this run",
     advice: "Lower the batch size or the maximum length, or hold the base weights in 4 bit.",
-    fixes: [settings("Lower the memory it needs")],
+    fixes: [settings("Halve the batch, double the accumulation", "halve-batch"), settings("Change settings")],
   },
   "gpu-error": {
     title: "The GPU could not do what was asked",
@@ -104,10 +111,10 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
     fixes: [{ kind: "runs", label: "Go to runs" }],
   },
   "loss-not-finite": {
-    title: "The loss became not a number",
+    title: "The loss is no longer a number",
     advice:
       "The learning rate is probably too high. Go back to a checkpoint with a tenth of it, or clip gradients at 1.",
-    fixes: [settings("Lower the learning rate"), RESUME],
+    fixes: [settings("Set up with a tenth of the learning rate", "lower-rate"), RESUME],
   },
   "storage-full": {
     title: "There is no room left to save",

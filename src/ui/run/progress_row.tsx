@@ -1,4 +1,4 @@
-import { pointsOf } from "../../store/metric_rows.ts";
+import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { type RunView, stepOf, totalStepsOf } from "../../store/runs.ts";
 import { formatBytes, formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
 import { ProgressBar } from "../parts/status.tsx";
@@ -18,7 +18,7 @@ export function ProgressRow({ run }: { run: RunView }) {
   return (
     <section className="card progress-row" aria-label="Progress">
       <div className="hero-number">
-        <span className="muted small">Loss</span>
+        <span className="muted small">{lossLabel(run, loss?.step)}</span>
         <strong>{loss ? formatMetric(loss.value) : NONE}</strong>
       </div>
       <div className="grow progress-side">
@@ -34,6 +34,12 @@ export function ProgressRow({ run }: { run: RunView }) {
       </div>
     </section>
   );
+}
+
+/** A loss that is not of the last step says of which it is. */
+function lossLabel({ rows }: RunView, step: number | undefined): string {
+  const last = nonFiniteSteps(rows, "loss").at(-1);
+  return step !== undefined && last !== undefined && last > step ? `Loss at step ${step}` : "Loss";
 }
 
 function statsOf(

@@ -199,8 +199,10 @@ function DiscardDialog({ run, open, onClose }: { run: RunView; open: boolean; on
 }
 
 const canResume = ({ status, checkpoints }: RunView): boolean =>
-  status.state === "interrupted" ||
-  (checkpoints.length > 0 && (status.state === "failed" || (status.state === "done" && status.stoppedEarly)));
+  (checkpoints.length > 0 || ("step" in status && status.state === "interrupted" && status.step > 0)) &&
+  (status.state === "interrupted" ||
+    status.state === "failed" ||
+    (status.state === "done" && status.stoppedEarly));
 
 function EndedControls({ run }: { run: RunView }) {
   const [asking, setAsking] = useState(false);

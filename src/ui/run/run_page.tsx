@@ -55,7 +55,9 @@ function Run({ run }: { run: RunView }) {
       )}
       {status.state === "interrupted" && (
         <p className="note warn">
-          This run stopped at step {status.step} when the tab closed. Resume goes on from its last checkpoint.
+          {status.step > 0
+            ? `This run stopped at step ${status.step} when the tab closed. Resume goes on from its last checkpoint.`
+            : "This run ended before its first step, when the tab closed. Nothing was learned yet: start it again from its configuration below."}
         </p>
       )}
       {status.state === "preparing" ? <Preparing run={run} /> : <ProgressRow run={run} />}

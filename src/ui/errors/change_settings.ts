@@ -1,0 +1,23 @@
+import type { GivenSettings } from "../../protocol/messages.ts";
+import type { SettingsChange } from "./table.ts";
+
+const numberOf = (values: GivenSettings, key: string): number | null => {
+  const value = values[key];
+  return typeof value === "number" ? value : null;
+};
+
+/** What a fix changes: keys with their new values, none where it can change nothing. */
+export function changedSettings(change: SettingsChange | undefined, values: GivenSettings): GivenSettings {
+  if (change === "lower-rate") {
+    const rate = numberOf(values, "learning_rate");
+    return rate === null ? {} : { learning_rate: Number((rate / 10).toPrecision(6)) };
+  }
+  if (change === "halve-batch") {
+    const batch = numberOf(values, "batch_size");
+    if (batch === null || batch < 2) return {};
+    const half = Math.ceil(batch / 2);
+    const accumulation = numberOf(values, "gradient_accumulation_steps") ?? 1;
+    return { batch_size: half, gradient_accumulation_steps: accumulation * 2 };
+  }
+  return {};
+}
