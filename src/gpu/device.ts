@@ -79,6 +79,15 @@ export class Gpu {
     if (this.#failure) throw this.#failure;
   }
 
+  /**
+   * After something failed: throws the device's own error if there is one. A loss is announced a moment after the calls
+   * that it broke, so it is waited for.
+   */
+  async explain(): Promise<void> {
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    this.check();
+  }
+
   onLost(listener: (error: AppError) => void): void {
     this.#onLost = listener;
   }
@@ -124,7 +133,7 @@ export class Gpu {
       await staging.mapAsync(GPUMapMode.READ);
       return staging.getMappedRange().slice(0, bytes);
     } catch (cause) {
-      this.check();
+      await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
     } finally {
       staging.destroy();

@@ -47,7 +47,7 @@ export class ReadbackRing {
           staging.buffer.unmap();
           return data;
         } catch (cause) {
-          this.#gpu.check();
+          await this.#gpu.explain();
           throw cause;
         } finally {
           staging.busy = false;

@@ -31,6 +31,8 @@ export interface RunEvents {
   /** At the steps of sample_every, with everything before it done on the GPU. */
   sample(step: number): Promise<void>;
   note(text: string): void;
+  /** A checkpoint found no room. With this the run goes on, and its result is still in memory; without it the run ends. */
+  saveFailed?(step: number, error: AppError): void;
 }
 
 /** Asked at every step border. */
@@ -295,7 +297,12 @@ export class TrainingRun {
       metrics: { window: freeze(this.#window) },
       kernels: { ...engine.profile, backend: this.#parts.backend },
     };
-    await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);
+    try {
+      await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "storage-full" || !events.saveFailed) throw error;
+      return events.saveFailed(this.#step, error);
+    }
     this.#saved = this.#step;
     const keep = this.#loop.best.step === null ? [] : [this.#loop.best.step];
     await pruneCheckpoints(checkpoints, run, config.save_total_limit, keep);

@@ -49,6 +49,8 @@ function memorableName(): string {
 export class Runs {
   readonly #context: WorkerContext;
   #session: Session | undefined;
+  /** When devices were lost, to tell a mishap from a device that keeps failing. */
+  readonly #losses: number[] = [];
 
   constructor(context: WorkerContext) {
     this.#context = context;
@@ -89,6 +91,7 @@ export class Runs {
     const configText = exportYaml({ ...config });
     const session = await Session.prepare(this.#context, {
       ...{ runId, name, config, configText, skipBadRows: params.skipBadRows, resumeStep: undefined },
+      onLost: (lost) => void this.#revive(lost),
     });
     this.#session = session;
     const now = Date.now();
@@ -140,6 +143,7 @@ export class Runs {
     const config = configOfRun(run.config);
     this.#session = await Session.prepare(this.#context, {
       ...{ runId, name: run.name, config, configText: run.config, skipBadRows: true, resumeStep },
+      onLost: (lost) => void this.#revive(lost),
     });
     return this.#session;
   }
@@ -152,6 +156,33 @@ export class Runs {
     const session = await this.open(runId, step, files);
     session.go();
     return { step: session.step, totalSteps: session.totalSteps };
+  }
+
+  /**
+   * Brings a run back after the device was lost: a new device, the last checkpoint (or the beginning), and on. A device
+   * that is lost twice within two minutes would be lost again, so then the run stops and says what may help.
+   */
+  async #revive(lost: Session): Promise<void> {
+    const now = this.#context.host.now();
+    const again = this.#losses.some((time) => now - time < 120_000);
+    this.#losses.push(now);
+    this.#session = undefined;
+    lost.abandon();
+    if (again) {
+      return lost.fail(
+        new AppError(
+          "device-lost",
+          "Your GPU keeps resetting. Lower batch_size or max_seq_length, close other GPU-heavy tabs, or plug in the laptop; then resume.",
+        ),
+      );
+    }
+    try {
+      const steps = await this.#context.host.checkpoints.steps(lost.runId);
+      this.#session = await Session.prepare(this.#context, { ...lost.options, resumeStep: steps.at(-1) });
+      this.#session.go();
+    } catch (error) {
+      lost.fail(error);
+    }
   }
 
   require(runId: string): Session {

@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly skipBadRows: boolean;
   /** Continue from this checkpoint. */
   readonly resumeStep: number | undefined;
+  /** The device was lost under this run: it can be brought back from its last checkpoint. */
+  readonly onLost: (session: Session) => void;
 }
 
 interface Going {
@@ -33,12 +35,14 @@ interface Going {
 
 /** The one run that holds the device: prepares, trains, answers requests at step borders, and tells the page. */
 export class Session {
+  readonly options: SessionOptions;
   readonly runId: string;
   readonly name: string;
   readonly #context: WorkerContext;
   readonly #journal: RunJournal;
   readonly #trainer: SftTrainer;
   readonly #sampler: Sampler | undefined;
+  readonly #onLost: (session: Session) => void;
   readonly #control: Going = { request: "go" };
   #running: Promise<void> | undefined;
   #state: RunStatus;
@@ -50,13 +54,15 @@ export class Session {
 
   private constructor(
     context: WorkerContext,
-    { runId, name }: SessionOptions,
+    options: SessionOptions,
     journal: RunJournal,
     trainer: SftTrainer,
     sampler: Sampler | undefined,
   ) {
-    this.runId = runId;
-    this.name = name;
+    this.options = options;
+    this.runId = options.runId;
+    this.name = options.name;
+    this.#onLost = options.onLost;
     this.#context = context;
     this.#journal = journal;
     this.#trainer = trainer;
@@ -91,9 +97,13 @@ export class Session {
         checkpoint: (step, best) => session?.onCheckpoint(step, best),
         sample: async (step) => session?.sample(step),
         note: (text) => journal.log("warn", text),
+        saveFailed: (step, { message }) =>
+          journal.log(
+            "error",
+            `Step ${step} could not be saved, and training goes on: ${message} Free some space, or download the adapter.`,
+          ),
       },
     });
-    trainer.gpu.onLost((error) => context.emit({ type: "device-lost", error: toWire(error) }));
     const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
     session = new Session(context, options, journal, trainer, sampler);
     for (const note of trainer.notes) journal.log("info", note);
@@ -147,16 +157,34 @@ export class Session {
       await this.#ended(outcome);
     } catch (error) {
       const wire = toWire(error);
-      this.#tell({ state: "failed", step: this.step, error: wire });
-      this.#journal.log("error", wire.message);
-      this.#journal.record({
-        status: "failed",
-        step: this.step,
-        error: { code: wire.code, message: wire.message },
-      });
-      this.#journal.goodbye();
+      if (wire.code === "device-lost") {
+        // After a loss every other error is a consequence of it; the run comes back from its last checkpoint.
+        this.#context.emit({ type: "device-lost", error: wire });
+        this.#journal.log("warn", `${wire.message} Going back to the last checkpoint.`);
+        await this.#journal.settled();
+        return this.#onLost(this);
+      }
+      this.fail(error);
       await this.#journal.settled();
     }
+  }
+
+  /** The end of a run that cannot go on; what it saved stays. */
+  fail(error: unknown): void {
+    const wire = toWire(error);
+    this.#tell({ state: "failed", step: this.step, error: wire });
+    this.#journal.log("error", wire.message);
+    this.#journal.record({
+      status: "failed",
+      step: this.step,
+      error: { code: wire.code, message: wire.message },
+    });
+    this.#journal.goodbye();
+  }
+
+  /** Lets go of a device that is lost. */
+  abandon(): void {
+    this.#trainer.gpu.close();
   }
 
   async #ended(outcome: Outcome): Promise<void> {
