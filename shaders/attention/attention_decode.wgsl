@@ -30,6 +30,9 @@ fn rowOf(sequence: vec4u, kvHead: u32, j: u32) -> u32 {
   return (row * p.kvHeads + kvHead) * p.D4;
 }
 
+// Infinite or NaN. Adapters make numbers of exp(NaN) and of max(NaN, x), so such a score is its own weight: out is then NaN.
+fn broken(score: f32) -> bool { return (bitcast<u32>(score) & 0x7f800000u) == 0x7f800000u; }
+
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= step.R * p.heads) { return; }
@@ -54,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       var s = 0.0;
       for (var d = 0u; d < p.D4; d++) { s += dot(q[qBase + d], kCache[row + d]); }
       s *= p.scale;
-      if (p.softcap > 0.0) { s = p.softcap * tanh(s / p.softcap); }
+      if (p.softcap > 0.0) { s = select(p.softcap * tanh(s / p.softcap), s, broken(s)); }
       score[j - start] = s;
       top = max(top, s);
     }
@@ -62,7 +65,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     sum *= decay;
     for (var d = 0u; d < p.D4; d++) { total[d] *= decay; }
     for (var j = begin; j < end; j++) {
-      let weight = exp(max(score[j - start] - top, -80.0));
+      let s = score[j - start];
+      let weight = select(exp(max(s - top, -80.0)), s, broken(s));
       let row = rowOf(sequence, kvHead, j);
       sum += weight;
       for (var d = 0u; d < p.D4; d++) { total[d] += weight * vCache[row + d]; }

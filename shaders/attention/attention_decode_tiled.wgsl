@@ -34,6 +34,9 @@ fn rowOf(sequence: vec4u, kvHead: u32, j: u32) -> u32 {
   return (row * p.kvHeads + kvHead) * p.D4;
 }
 
+// Infinite or NaN. Adapters make numbers of exp(NaN) and of max(NaN, x), so such a score is its own weight: out is then NaN.
+fn broken(score: f32) -> bool { return (bitcast<u32>(score) & 0x7f800000u) == 0x7f800000u; }
+
 @compute @workgroup_size(KEYS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let sequence = sequences[group.x];
@@ -55,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       s = 0.0;
       for (var d = 0u; d < p.D4; d++) { s += dot(query[d], kCache[row + d]); }
       s *= p.scale;
-      if (p.softcap > 0.0) { s = p.softcap * tanh(s / p.softcap); }
+      if (p.softcap > 0.0) { s = select(p.softcap * tanh(s / p.softcap), s, broken(s)); }
     }
     scores[lane] = s;
     workgroupBarrier();
@@ -66,7 +69,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       sum *= decay;
       total *= decay;
       for (var b = block; b < min(block + BLOCK, length - start); b++) {
-        let weight = select(exp(max(scores[b] - top, -80.0)), 0.0, scores[b] <= MASK);
+        let s = scores[b];
+        let weight = select(select(exp(max(s - top, -80.0)), 0.0, s <= MASK), s, broken(s));
         sum += weight;
         if (lane < p.D4) { total += weight * vCache[rowOf(sequence, kvHead, start + b) + lane]; }
       }

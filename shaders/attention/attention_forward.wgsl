@@ -26,17 +26,21 @@ const MASK = -1e30;
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2f>;
 @group(0) @binding(6) var<uniform> p: Params;
 
+// Infinite or NaN. Adapters make numbers of exp(NaN) and of max(NaN, x), so such a score is its own weight: out is then NaN.
+fn broken(score: vec4f) -> vec4<bool> { return (bitcast<vec4u>(score) & vec4u(0x7f800000u)) == vec4u(0x7f800000u); }
+
 // Scores of query i for the keys j.
 fn visible(products: vec4f, i: u32, j: vec4u) -> vec4f {
   var score = products * p.scale;
-  if (p.softcap > 0.0) { score = p.softcap * tanh(score / p.softcap); }
+  if (p.softcap > 0.0) { score = select(p.softcap * tanh(score / p.softcap), score, broken(score)); }
   let seen = (j <= vec4u(i)) & ((j + p.window > vec4u(i)) | vec4<bool>(p.window == 0u));
   return select(vec4f(MASK), score, seen);
 }
 
 // exp, clamped where it would leave the normal numbers.
 fn weights(score: vec4f, top: f32) -> vec4f {
-  return select(exp(max(score - top, vec4f(-80.0))), vec4f(), score <= vec4f(MASK));
+  let weight = select(exp(max(score - top, vec4f(-80.0))), vec4f(), score <= vec4f(MASK));
+  return select(weight, score, broken(score));
 }
 
 @compute @workgroup_size(LANES)

@@ -33,6 +33,9 @@ var<workgroup> keys: array<vec4f, BLOCK * 8u>;
 var<workgroup> scores: array<f32, TILE * BLOCK>;
 var<workgroup> weights: array<f32, TILE * BLOCK>;
 
+// Infinite or NaN. Adapters make numbers of exp(NaN) and of max(NaN, x), so such a score is its own weight: out is then NaN.
+fn broken(score: vec2f) -> vec2<bool> { return (bitcast<vec2u>(score) & vec2u(0x7f800000u)) == vec2u(0x7f800000u); }
+
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let x = local.x;
@@ -79,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       let i = tile.x + y + 8u * r;
       let j = vec2u(start + x, start + x + 8u);
       var s = score[r] * p.scale;
-      if (p.softcap > 0.0) { s = p.softcap * tanh(s / p.softcap); }
+      if (p.softcap > 0.0) { s = select(p.softcap * tanh(s / p.softcap), s, broken(s)); }
       let seen = (j <= vec2u(i)) & (j < tile.yy) & ((j + p.window > vec2u(i)) | vec2<bool>(p.window == 0u));
       score[r] = select(vec2f(MASK), s, seen);
       scores[(y + 8u * r) * BLOCK + x] = score[r].x;
@@ -93,7 +96,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       let decay = exp(max(before - top[r], -80.0));
       sum[r] *= decay;
       for (var slice = 0u; slice < SLICES; slice++) { total[r * SLICES + slice] *= decay; }
-      let weight = select(exp(max(score[r] - top[r], vec2f(-80.0))), vec2f(), score[r] <= vec2f(MASK));
+      var weight = select(exp(max(score[r] - top[r], vec2f(-80.0))), vec2f(), score[r] <= vec2f(MASK));
+      weight = select(weight, score[r], broken(score[r]));
       weights[row + x] = weight.x;
       weights[row + x + 8u] = weight.y;
     }

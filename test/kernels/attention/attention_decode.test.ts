@@ -24,10 +24,10 @@ function shared(c: reference.AttentionCase) {
 }
 
 /** The last query of each row, as attention_forward and as attention_decode see it, and the oracle. */
-async function lastQueries(kind: "cpu" | "gpu", c: reference.AttentionCase) {
+async function lastQueries(kind: "cpu" | "gpu", c: reference.AttentionCase, x = shared(c)) {
   const profile = PROFILES[kind];
   const { heads, kvHeads, headDim: D } = c;
-  const [x, N, width] = [shared(c), sum(ROWS), heads * D];
+  const [N, width] = [sum(ROWS), heads * D];
   const ends = [0, 70, 110];
   const table = attentionTiles(ROWS, profile.attentionTile);
   // Slot 0: row 0; slot 3: the shared prompt; slots 1 and 2: what follows it in rows 1 and 2.
@@ -97,5 +97,15 @@ describe.each(["cpu", "gpu"] as const)("attention_decode, %s", (kind) => {
     expect(maxError(decoded.slice(0, 3 * width), forward)).toBeLessThan(2e-6);
     // A sequence of length 0 has retired: nothing is written.
     expect([...decoded.slice(3 * width)].every((value) => value === 0)).toBe(true);
+  });
+
+  it("hands on a score that is not a number", async () => {
+    const c = { ...(CASES["grouped, D = 8"] as reference.AttentionCase), rowLengths: ROWS };
+    const x = shared(c);
+    x.q[70 * c.heads * c.headDim] = Number.NaN; // the first head's query of the second sequence
+    const { decoded, width } = await lastQueries(kind, c, x);
+    expect(decoded.subarray(width, width + c.headDim).some(Number.isFinite)).toBe(false);
+    expect(decoded.subarray(0, width).every(Number.isFinite)).toBe(true);
+    expect(decoded.subarray(width + c.headDim).every(Number.isFinite)).toBe(true);
   });
 });

@@ -9,9 +9,14 @@ import { CASES, casesFor, inputs, PROFILES, ROWS, sum } from "./attention.ts";
 const gpu = await testGpu();
 
 /** Runs rows that start at token `from` of the case's packing; their tiles are as if they were alone. */
-async function run(profile: KernelProfile, c: reference.AttentionCase, rows = c.rowLengths, from = 0) {
+async function run(
+  profile: KernelProfile,
+  c: reference.AttentionCase,
+  rows = c.rowLengths,
+  from = 0,
+  x = inputs(c),
+) {
   const { heads, kvHeads, headDim: D } = c;
-  const x = inputs(c);
   const N = sum(rows);
   const capacity = N + 3;
   const part = (values: number[], width: number) => values.slice(from * width, (from + N) * width);
@@ -68,6 +73,27 @@ describe.each(Object.values(PROFILES))("attention_forward, $kind", (profile) => 
       expect([...alone.lse.slice(0, 37 * c.heads)]).toEqual([
         ...packed.lse.slice(before * c.heads, (before + 37) * c.heads),
       ]);
+    },
+  );
+
+  // Whatever the adapter makes of max(NaN, x) and exp(NaN).
+  it.each([
+    ["grouped, D = 8", "q", Number.NaN],
+    ["grouped, D = 8", "k", Number.NaN],
+    ["grouped, D = 8", "q", Number.POSITIVE_INFINITY],
+    ["grouped, window 20, softcap, D = 96", "k", Number.NaN],
+  ] as const)(
+    "hands on a score that is not a number, and to nothing before it: %s, %s, %s",
+    async (name, part, bad) => {
+      const c = CASES[name] as reference.AttentionCase;
+      const { heads, kvHeads, headDim: D } = c;
+      const width = heads * D;
+      const x = inputs(c);
+      const token = sum(ROWS.slice(0, 4)) + 8; // of the last row
+      x[part][token * (part === "q" ? width : kvHeads * D)] = bad;
+      const { out } = await run(profile, c, c.rowLengths, 0, x);
+      expect(out.subarray(token * width, token * width + D).some(Number.isFinite)).toBe(false);
+      expect(out.subarray(0, token * width).every(Number.isFinite)).toBe(true);
     },
   );
 
