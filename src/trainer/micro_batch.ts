@@ -22,11 +22,20 @@ export function toBatchRows(rows: readonly TrainingRow[], weight: number): Batch
       const learned = row.learned.subarray(at, at + length);
       at += length;
       const targets = Array.from(learned.keys()).filter((t) => t > 0 && learned[t] === 1);
-      // The file's row number seeds dropout; a packed row's sequences are told apart by their place in it.
-      const key = ((row.rowIndices[0] ?? 0) * 4096 + i) >>> 0;
+      const key = keyOf(row, i);
       return { ids, key, targets, weights: targets.map(() => weight) };
     });
   });
+}
+
+/**
+ * What seeds dropout and noise: the row of the file, so that packing it with others changes nothing. Only where sequences
+ * and rows do not pair up (pieces of cut rows, wrapped text) does the place in the packed row tell sequences apart.
+ */
+function keyOf({ lengths, rowIndices }: TrainingRow, sequence: number): number {
+  const [first = 0] = rowIndices;
+  const own = lengths.length === rowIndices.length ? rowIndices[sequence] : undefined;
+  return (own ?? (first + 1) * 65_536 + sequence) >>> 0;
 }
 
 /** What any micro-batch of `batchSize` of these rows can need at most, whatever the order. */

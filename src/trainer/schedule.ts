@@ -24,8 +24,9 @@ export interface ScheduleOptions {
   /** polynomial: the final rate as a share of the peak, and the exponent. */
   readonly endShare?: number | undefined;
   readonly power?: number | undefined;
-  /** warmup_stable_decay: steps of the decay, and the share of the peak that stays. */
+  /** warmup_stable_decay: steps of the decay. */
   readonly decaySteps?: number | undefined;
+  /** cosine and warmup_stable_decay: the share of the peak that stays. */
   readonly minShare?: number | undefined;
 }
 
@@ -45,7 +46,10 @@ export function learningRateShare(options: ScheduleOptions, k: number): number {
     case "linear":
       return Math.max(0, (T - k) / Math.max(1, T - W));
     case "cosine":
-      return Math.max(0, 0.5 * (1 + Math.cos(2 * Math.PI * (options.cycles ?? 0.5) * progress)));
+      return withFloor(
+        Math.max(0, 0.5 * (1 + Math.cos(2 * Math.PI * (options.cycles ?? 0.5) * progress))),
+        options,
+      );
     case "cosine_with_restarts":
       return progress >= 1 ? 0 : 0.5 * (1 + Math.cos(Math.PI * (((options.cycles ?? 1) * progress) % 1)));
     case "polynomial": {
@@ -69,5 +73,10 @@ function stableDecay(
   if (k < Math.max(W, start)) return 1;
   if (k >= totalSteps) return minShare;
   const progress = (k - start) / Math.max(1, decaySteps);
-  return 0.5 * (1 + Math.cos(Math.PI * progress)) * (1 - minShare) + minShare;
+  return withFloor(0.5 * (1 + Math.cos(Math.PI * progress)), { minShare });
+}
+
+/** Shrinks a share so that it ends at the floor instead of 0: cosine_with_min_lr, warmup_stable_decay. */
+function withFloor(share: number, { minShare = 0 }: Pick<ScheduleOptions, "minShare">): number {
+  return share * (1 - minShare) + minShare;
 }

@@ -121,6 +121,9 @@ export class TrainingRun {
   /** Continues from a checkpoint to the same bits as if the run had never stopped. Throws `checkpoint-invalid`. */
   async restore(step: number): Promise<void> {
     const { checkpoints, run, engine } = this.#parts;
+    // Reports of steps that are being left behind must not enter the log of those that come.
+    this.#previous = undefined;
+    this.#pending = undefined;
     const state = await restoreRun(checkpoints, run, step, engine);
     const loop = state.data as LoopState & { readonly epoch: number };
     this.#loop = loop;
@@ -152,7 +155,9 @@ export class TrainingRun {
   async #afterStep(): Promise<Outcome | undefined> {
     const { events, config } = this.#parts;
     const step = this.#step;
-    const reason = await this.#settle(this.#isBorder());
+    let reason = await this.#settle(this.#isBorder());
+    // The last step is already on the GPU: its line belongs to the log too.
+    if (reason) reason = (await this.#settle(true)) ?? reason;
     if (reason) return { state: "paused", step, reason };
     if (this.#samplesAt(step)) await events.sample(step);
     if (this.#evaluatesAt(step) && (await this.#evaluate())) {
@@ -161,7 +166,8 @@ export class TrainingRun {
         `${config.metric_for_best_model} did not improve in ${config.early_stopping_patience} evaluations`,
       );
     }
-    if (this.#savesAt(step)) await this.#save();
+    // A step that was skipped leaves nothing new to keep, and numbers that may be broken.
+    if (this.#savesAt(step) && !this.#loop.nonFinite.includes(step)) await this.#save();
     return undefined;
   }
 
@@ -187,7 +193,9 @@ export class TrainingRun {
     const numTokens = this.#loop.numTokens + tokens;
     this.#previous = this.#pending;
     const record = { step: step + 1, learningRate, epoch: epochsDone, numTokens };
-    this.#pending = { record, read: report.read() };
+    const read = report.read();
+    read.catch(() => {}); // awaited a step later; what fails in between must not go unhandled
+    this.#pending = { record, read };
     this.#loop = { ...this.#loop, cursor: next, numTokens };
     this.#step = step + 1;
     this.#epoch = epochsDone;
@@ -222,7 +230,7 @@ export class TrainingRun {
     if (record.report.finite) return undefined;
     events.note(`Step ${record.step}: loss or gradient is not a number; the update was skipped.`);
     if (nonFinite.length < NON_FINITE_LIMIT) return undefined;
-    return `The loss or its gradient was not a number in ${nonFinite.length} of the last ten steps (${nonFinite.join(", ")}). The updates were skipped and nothing was saved since. A lower learning rate usually helps; the run can go back to its last checkpoint.`;
+    return `The loss or its gradient was not a number in ${nonFinite.length} of the last ten steps (${nonFinite.join(", ")}). The updates were skipped, and no such step was saved. A lower learning rate usually helps; the run can go back to its last checkpoint.`;
   }
 
   /** Whether something after this step needs its results: then the report is awaited at once. */
