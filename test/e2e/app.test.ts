@@ -164,7 +164,10 @@ describe("with the network off, files that are not there", () => {
 
 describe("axe finds nothing on the start page", () => {
   it.each(["light", "dark"] as const)("in the %s theme", async (colorScheme) => {
-    const { page } = await open("", { colorScheme, bypassCSP: true });
+    // The page as it stays: its worker has answered, and no colour is on its way to another.
+    const { page } = await open("", { colorScheme, bypassCSP: true, reducedMotion: "reduce" });
+    await page.getByRole("button", { name: "Train the demo" }).waitFor({ timeout: 60_000 });
+    await page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))");
     await page.evaluate(AXE);
     const results = await page.evaluate<AxeResults>("axe.run()");
     expect(results.violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([]);
