@@ -112,7 +112,7 @@ export async function nodeAsset(path: string): Promise<Asset> {
   const name = basename(path);
   const read = async (start: number, end: number): Promise<Uint8Array<ArrayBuffer>> => {
     const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
-    const handle = await open(path);
+    const handle = await openToRead(path);
     try {
       return checkRange(name, size, start, end, bytes.subarray(0, await readFully(handle, bytes, start)));
     } finally {
@@ -120,6 +120,19 @@ export async function nodeAsset(path: string): Promise<Asset> {
     }
   };
   return { name, size, read };
+}
+
+/** Throws `file-invalid` when the person may not read the file. */
+async function openToRead(path: string): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (cause) {
+    if (!isErrno(cause, "EACCES", "EPERM")) throw cause;
+    throw new AppError("file-invalid", `No permission to read ${path}. Change its permissions or copy it.`, {
+      details: { file: path },
+      cause,
+    });
+  }
 }
 
 /** One read call may give less than asked, and never more than 2 GiB; this goes on until the end of the file. */
@@ -267,7 +280,7 @@ async function readManifest(folder: string): Promise<readonly StoredRecord[]> {
 }
 
 function diskFull(cause: unknown, path: string): unknown {
-  if (!isErrno(cause, "ENOSPC", "EDQUOT")) return cause;
+  if (!isErrno(cause, "ENOSPC", "EDQUOT", "EFBIG")) return cause;
   return new AppError(
     "storage-full",
     `No room on the disk for ${path}. Earlier checkpoints are untouched; free some space or choose another folder.`,

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Sample, Sampler } from "../../api/sampler.ts";
 import { createSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
@@ -112,7 +113,8 @@ async function openRunFolder(
   const samples = resumeStep === undefined ? [] : await rowsUntil(dir, SAMPLES, resumeStep);
   await makeFolder(dir);
   await writeWhole(join(dir, METRICS), toLines(log));
-  if (samples.length > 0 || resumeStep === undefined) await writeWhole(join(dir, SAMPLES), toLines(samples));
+  if (samples.length > 0) await writeWhole(join(dir, SAMPLES), toLines(samples));
+  else await rm(join(dir, SAMPLES), { force: true });
   await writeWhole(join(dir, CONFIG), configText);
 }
 
