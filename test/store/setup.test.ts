@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import type { DataPreview, ResolvedSettings } from "../../src/protocol/messages.ts";
+import { mappingWith, NEW_SETUP, nextStep, type SetupState, withSetting } from "../../src/store/setup.ts";
+
+const resolved: ResolvedSettings = {
+  algorithm: "sft",
+  values: {
+    model_name: { value: "tiny", source: "override" },
+    dataset_name: { value: "ahoy", source: "override" },
+  },
+  issues: [],
+  notes: [],
+};
+const preview: DataPreview = {
+  name: "ahoy",
+  rowCount: 10,
+  columns: ["prompt"],
+  roles: { prompt: "prompt" },
+  format: "prompt",
+  mappingDirection: null,
+  rows: [],
+  problems: [],
+  problemTotal: 0,
+  notes: [],
+  splits: { train: 8, validation: 1, test: 1 },
+  lengths: { bins: [], max: 1, limit: 1, cut: 0 },
+};
+const state = (change: Partial<SetupState>): SetupState => ({
+  ...NEW_SETUP,
+  resolved: { state: "ready", value: resolved },
+  preview: { state: "ready", value: preview },
+  ...change,
+});
+const bad = (change: Partial<DataPreview>): Partial<SetupState> => ({
+  preview: { state: "ready", value: { ...preview, ...change } },
+});
+
+describe("nextStep", () => {
+  it("starts when nothing is missing", () => {
+    expect(nextStep(state({}), true)).toEqual({ label: "Start training", section: null, ready: true });
+  });
+
+  it.each([
+    ["the device", state({}), false, "Needs WebGPU"],
+    ["the settings", NEW_SETUP, true, "Checking settings…"],
+    ["a model", state({ given: { model_name: null } }), true, "Choose a model"],
+    ["data", state({ given: { dataset_name: "" } }), true, "Choose data"],
+    [
+      "a correct setting",
+      state({
+        resolved: {
+          state: "ready",
+          value: { ...resolved, issues: [{ path: "seed", message: "seed is negative." }] },
+        },
+      }),
+      true,
+      "Correct 1 setting",
+    ],
+    ["rows", state(bad({ rowCount: 0 })), true, "No usable rows: map the columns"],
+    ["a decision on bad rows", state(bad({ problemTotal: 2 })), true, "Decide on 2 bad rows"],
+  ] as const)("names %s when it is missing", (_what, setup, device, label) => {
+    const step = nextStep(setup, device);
+    expect(step.label).toBe(label);
+    expect(step.ready).toBe(false);
+  });
+
+  it("starts with bad rows that are skipped", () => {
+    expect(nextStep(state({ ...bad({ problemTotal: 2 }), skipBadRows: true }), true).ready).toBe(true);
+  });
+
+  it("does not start twice", () => {
+    expect(nextStep(state({ starting: true }), true)).toMatchObject({ label: "Starting…", ready: false });
+  });
+});
+
+describe("the document", () => {
+  it("takes a setting back without a trace", () => {
+    expect(withSetting({ seed: 1, batch_size: 2 }, "seed", undefined)).toEqual({ batch_size: 2 });
+  });
+
+  it("keeps null as a value of its own", () => {
+    expect(withSetting({}, "max_steps", null)).toEqual({ max_steps: null });
+  });
+
+  it("gives a role to one column only", () => {
+    expect(mappingWith({ q: "prompt", a: "completion" }, "title", "prompt")).toEqual({
+      a: "completion",
+      title: "prompt",
+    });
+  });
+
+  it("takes a column out of the mapping", () => {
+    expect(mappingWith({ q: "prompt", a: "completion" }, "a", null)).toEqual({ q: "prompt" });
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { isConfigJson, recognise } from "../../src/ui/import/recognise.ts";
+import { cellText } from "../../src/ui/setup/data_status.ts";
+import { endingOf } from "../../src/ui/setup/pasted.ts";
+
+const file = (name: string, text = "x"): File => new File([text], name);
+const kindOf = async (...files: readonly File[]): Promise<string> => (await recognise(files)).kind;
+
+describe("recognise", () => {
+  it.each([
+    ["run.yaml", "config"],
+    ["RUN.YML", "config"],
+    ["rows.jsonl", "dataset"],
+    ["rows.csv", "dataset"],
+    ["story.txt", "dataset"],
+    ["adapter.zip", "unknown"],
+    ["noending", "unknown"],
+  ])("takes %s as %s", async (name, kind) => expect(await kindOf(file(name))).toBe(kind));
+
+  it("tells a JSON configuration from JSON rows", async () => {
+    expect(await kindOf(file("a.json", '{"algorithm": "sft"}'))).toBe("config");
+    expect(await kindOf(file("a.json", '[{"prompt": "a"}]'))).toBe("dataset");
+    expect(await kindOf(file("a.json", '{"prompt": "a"}\n{"prompt": "b"}'))).toBe("dataset");
+    expect(await kindOf(file("a.json", '{"data": [{"prompt": "a"}]}'))).toBe("dataset");
+  });
+
+  it("takes weights with their configuration as a model, and says what is missing otherwise", async () => {
+    expect(await kindOf(file("config.json"), file("model.safetensors"))).toBe("model");
+    const alone = await recognise([file("model.safetensors")]);
+    expect(alone).toMatchObject({ kind: "unknown", why: expect.stringContaining("config.json") });
+  });
+
+  it("says what a file is that cannot be opened, and what can", async () => {
+    const found = await recognise([file("model.gguf")]);
+    expect(found).toMatchObject({ kind: "unknown", why: expect.stringMatching(/GGUF.*JSONL/s) });
+  });
+
+  it("looks at a broken configuration rather than refusing it", () => {
+    expect(isConfigJson('{"algorithm": "sft",}')).toBe(true);
+  });
+});
+
+describe("pasted rows", () => {
+  it.each([
+    ['{"a": 1}', "jsonl"],
+    ['[{"a": 1}]', "json"],
+    ["question,answer\nWho?,Tom", "csv"],
+    ["question\tanswer\nWho?\tTom", "tsv"],
+    ["Once upon a time, there was", "txt"],
+    ["Well, well.\nIt rained, again.", "txt"],
+  ])("%j is read as %s", (text, ending) => expect(endingOf(text)).toBe(ending));
+});
+
+describe("cellText", () => {
+  it("shows the turns of a chat as lines", () => {
+    expect(cellText('[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ho"}]')).toBe(
+      "user: Hi\nassistant: Ho",
+    );
+  });
+
+  it("leaves anything else alone", () => {
+    for (const cell of ["plain", '[{"x":1}]', "[{broken"]) expect(cellText(cell)).toBe(cell);
+  });
+});
