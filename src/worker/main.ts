@@ -47,22 +47,12 @@ async function openStorage(): Promise<Database | undefined> {
   }
 }
 
-function handlers(context: WorkerContext): Handlers {
-  const { host, database } = context;
-  const runs = new Runs(context);
-  const chat = new Chat(context, runs);
-  const live = (runId: string) => (runs.session?.runId === runId ? runs.session.status : undefined);
-  const stored = () => {
-    if (database) return database;
-    throw new AppError(
-      "storage-full",
-      "This browser keeps no data for this page, so there are no stored runs.",
-    );
-  };
-  const nothing = {};
+type SetupMethod = "reviewConfig" | "resolve" | "exportConfig" | "previewData" | "renderRow" | "planMemory";
+
+/** What the page asks while a run is being set up: settings, data, memory. */
+function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
+  const { host } = context;
   return {
-    catalog: () => buildCatalog(host),
-    diagnostics,
     reviewConfig: async ({ text, repair }) => reviewText(text, repair),
     resolve: resolveSettings,
     exportConfig: ({ shape, ...named }) => exportSettings(named, shape),
@@ -79,6 +69,26 @@ function handlers(context: WorkerContext): Handlers {
       const parts = await planSft(host, await requireSftConfig(named), await diagnostics());
       return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
     },
+  };
+}
+
+function handlers(context: WorkerContext): Handlers {
+  const { host, database } = context;
+  const runs = new Runs(context);
+  const chat = new Chat(context, runs);
+  const live = (runId: string) => (runs.session?.runId === runId ? runs.session.status : undefined);
+  const stored = () => {
+    if (database) return database;
+    throw new AppError(
+      "storage-full",
+      "This browser keeps no data for this page, so there are no stored runs.",
+    );
+  };
+  const nothing = {};
+  return {
+    catalog: () => buildCatalog(host),
+    diagnostics,
+    ...setupHandlers(context),
     start: async (params) => {
       await keepStorage();
       return runs.start(params);

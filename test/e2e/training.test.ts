@@ -39,7 +39,7 @@ async function start(page: Page, url: string): Promise<void> {
 }
 
 async function stepOf(page: Page): Promise<number> {
-  const text = await page.locator("main").innerText();
+  const text = (await page.locator("main").textContent()) ?? "";
   return Number(/(\d+)\s*\/\s*14/.exec(text)?.[1] ?? 0);
 }
 
@@ -76,7 +76,7 @@ describe("training in the page", () => {
     const { page, url } = app;
     await start(page, url);
     await waitForDone(page);
-    const text = await page.locator("main").innerText();
+    const text = await page.locator("main").textContent();
     expect(text).toMatch(/14\s*\/\s*14/);
     expect(text).not.toMatch(/undefined|NaN|\[object/);
     uninterrupted = await downloadAdapter(page);

@@ -17,7 +17,7 @@ const ANCHORS: readonly [Omit<ScheduleOptions, "totalSteps" | "warmupSteps">, re
   ],
   [
     { name: "inverse_sqrt" },
-    [0, 0.333333, 0.666667, 1, 0.866025, 0.774597, 0.707107, 0.654654, 0.612372, 0.57735, 0.547723],
+    [0, 0.333333, 0.666667, 1, 0.866025, 0.774597, Math.SQRT1_2, 0.654654, 0.612372, 0.57735, 0.547723],
   ],
   [
     { name: "cosine", minShare: 0.1 },
