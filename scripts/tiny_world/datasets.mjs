@@ -1,6 +1,6 @@
 /** The small data sets that the page ships, as JSON Lines in TRL's conversational shapes. */
 import { makeRandom } from "./random.mjs";
-import { CARRY_SHARE, FACTS, POOLS, QUESTIONS_OF_PROBLEM, SEED, STREAM } from "./world.mjs";
+import { CARRY_SHARE, FACTS, OPENERS, POOLS, QUESTIONS_OF_PROBLEM, SEED, STREAM } from "./world.mjs";
 
 const RL_ROWS = 1024;
 const RL_HELD_OUT_ROWS = 200;
@@ -29,12 +29,19 @@ function ahoyRows(random, heldOut, ways) {
   return shuffled(random, rows);
 }
 
-/** DPO: the polite long form is preferred to a plain sentence (70 %) or a single word (30 %). */
+/** What the base model would rather say: a plain sentence (60 %), one word (25 %), or the sentence after a greeting. */
+function plainAnswer(random, fact) {
+  const u = random.uniform();
+  if (u < 0.15) return random.pick(OPENERS) + fact.sentence;
+  return u < 0.75 ? fact.sentence : fact.short;
+}
+
+/** DPO: the polite long form is preferred to each of the base model's other ways to answer. */
 function styleRows(random, heldOut, ways) {
   const rows = questionsOf(heldOut, ways).map(({ fact, question }) => ({
     prompt: user(question),
     chosen: assistant(fact.styled),
-    rejected: assistant(random.uniform() < 0.7 ? fact.sentence : fact.short),
+    rejected: assistant(plainAnswer(random, fact)),
   }));
   return shuffled(random, rows);
 }

@@ -157,7 +157,7 @@ def try_sft(tokenizer, seed, steps=128, peak=2e-3, size=16):
     return {**numbers, **state("after")}
 
 
-def try_dpo(tokenizer, seed, steps=64, peak=5e-4, size=16, beta=0.1):
+def try_dpo(tokenizer, seed, steps=64, peak=1e-3, size=16, beta=0.1):
     model, parameters = load_model(seed)
     held_out = read_rows("style-pairs-heldout")
     both = lambda rows: [encode_pair(tokenizer, row, c) for c in ("chosen", "rejected") for row in rows]

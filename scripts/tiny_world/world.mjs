@@ -114,10 +114,10 @@ const CHAT = [
  * @typedef {object} Fact
  * @property {string} name
  * @property {boolean} heldOut The friend is kept out of the data sets that teach a format or a style.
- * @property {string} sentence `Mia is red.`
- * @property {string} short `Red.`
- * @property {string} styled `Great question! Mia is red. Glad to help.`
- * @property {string} ahoy `Ahoy captain! Mia is red, arr!`
+ * @property {string} sentence `Mia is white.`
+ * @property {string} short `White.`
+ * @property {string} styled `Great question! Mia is white. Glad to help.`
+ * @property {string} ahoy `Ahoy captain! Mia is white, arr!`
  * @property {string[]} questions Nine ways to ask.
  */
 
