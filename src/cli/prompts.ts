@@ -1,6 +1,6 @@
 import type { Message, Row } from "../data/message.ts";
 import { readRows } from "../data/rows.ts";
-import { nodeAsset } from "../host/node.ts";
+import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 
 /** A text, or the turns of a conversation so far. */
@@ -10,11 +10,8 @@ export type Prompt = string | readonly Message[];
  * Prompts of a file: every line of a .txt; `prompt` (text or turns), `messages` (the answer at their end left out) or
  * `text` of every row of a .jsonl or .json. Throws `file-missing`, `dataset-invalid` naming the line.
  */
-export async function readPrompts(path: string): Promise<Prompt[]> {
-  const asset = await nodeAsset(path).catch((cause: unknown) => {
-    throw new AppError("file-missing", `Cannot read the prompts ${path}.`, { cause });
-  });
-  const { rows, lines, problems } = await readRows(asset);
+export async function readPrompts(host: Pick<Host, "openDataset">, path: string): Promise<Prompt[]> {
+  const { rows, lines, problems } = await readRows(await host.openDataset(path));
   const [problem] = problems;
   if (problem) throw new AppError("dataset-invalid", `${path}: ${problem.message}`);
   return rows.map((row, i) => promptOf(row, `${path}, line ${lines[i]}`));

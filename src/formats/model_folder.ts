@@ -23,7 +23,9 @@ export interface ModelFolder {
  * names a tensor its shard lacks, or the same tensor in two shards.
  */
 export async function openModelFolder(folder: Folder): Promise<ModelFolder> {
-  const config = await readJsonObject(await requireFile(folder, "config.json"));
+  const settings = await folder.open("config.json");
+  if (!settings && (await folder.open("adapter_config.json"))) throw await noWeights(folder);
+  const config = await readJsonObject(settings ?? (await requireFile(folder, "config.json")));
   const single = await folder.open(SINGLE);
   const index = single ? undefined : await folder.open(INDEX);
   if (single) return named(folder, config, (await readSafetensors(single)).tensors);

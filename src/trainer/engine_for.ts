@@ -4,7 +4,7 @@ import type { ModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
-import { readAdapterFile } from "../model/adapter_file.ts";
+import { readAdapterFor } from "../model/adapter_file.ts";
 import type { Capacity } from "../model/batch_tables.ts";
 import type { NamedValues, Trainable } from "../model/loaded_model.ts";
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
@@ -27,7 +27,7 @@ export async function startOf(
 ): Promise<Start> {
   if (!config.peft_enabled) return { trainable: { kind: "full" }, adapter: undefined, notes: [] };
   if (config.adapter_name_or_path !== null) {
-    const file = await readAdapterFile(await host.openAdapter(config.adapter_name_or_path));
+    const file = await readAdapterFor(spec, await host.openAdapter(config.adapter_name_or_path));
     const settings = { ...file.settings, dropout: config.lora_dropout };
     const adapter = { ...file.config, loraDropout: config.lora_dropout, baseModel: config.model_name };
     return { trainable: { kind: "lora", settings, values: file.values }, adapter, notes: file.notes };

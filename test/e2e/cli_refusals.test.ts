@@ -114,6 +114,25 @@ const CASES: readonly [string, (name: string) => readonly string[], string, read
     "adapter-unsupported",
     ["q_proj", "does not fit this model"],
   ],
+  [
+    "adapter for another architecture",
+    adapter(
+      { target_modules: ["c_attn"], base_model_name_or_path: "gpt2" },
+      {
+        "base_model.model.transformer.h.0.attn.c_attn.lora_A.weight": tensor([4, 8], 0, 128),
+        "base_model.model.transformer.h.0.attn.c_attn.lora_B.weight": tensor([24, 4], 128, 512),
+      },
+      512,
+    ),
+    "adapter-unsupported",
+    ["transformer.h.0.attn.c_attn", "gpt2", "does not fit this model"],
+  ],
+  [
+    "adapter in place of a model",
+    (name) => [...adapter({})(name), `model_name=adapters/${name}`],
+    "file-missing",
+    ["It is an adapter", "adapter_name_or_path"],
+  ],
   ["DoRA", adapter({ use_dora: true }), "adapter-unsupported", ["use_dora", "DoRA"]],
   ["rank_pattern", adapter({ rank_pattern: { q_proj: 2 } }), "adapter-unsupported", ["rank_pattern"]],
   ["modules_to_save", adapter({ modules_to_save: ["lm_head"] }), "adapter-unsupported", ["modules_to_save"]],

@@ -6,7 +6,7 @@ import type { Folder } from "../../host/host.ts";
 import { createNodeHost } from "../../host/node.ts";
 import { profileFor } from "../../kernels/profile.ts";
 import { AppError } from "../../lib/errors.ts";
-import { readAdapterFile } from "../../model/adapter_file.ts";
+import { readAdapterFor } from "../../model/adapter_file.ts";
 import { loadFrozen } from "../../model/loaded_model.ts";
 import { readModelSpec } from "../../model/registry.ts";
 import type { ModelSpec } from "../../model/spec.ts";
@@ -40,17 +40,15 @@ export async function generate(args: GenerateArguments, output: Output): Promise
   checkSampling(args.sampling);
   checkCount("max-new-tokens", args.maxNewTokens);
   checkCount("samples", args.samples);
-  const prompts = [
-    ...args.prompts,
-    ...(args.promptsFile === undefined ? [] : await readPrompts(args.promptsFile)),
-  ];
+  const host = createNodeHost({ publicDir: publicDir(), runDir: () => "" });
+  const file = args.promptsFile === undefined ? [] : await readPrompts(host, args.promptsFile);
+  const prompts = [...args.prompts, ...file];
   if (prompts.length === 0)
     throw new AppError("config-invalid", "generate needs --prompt TEXT or --prompts FILE.");
-  const host = createNodeHost({ publicDir: publicDir(), runDir: () => "" });
   const model = await openModelFolder(await host.openModel(args.model));
   const spec = readModelSpec(model.config);
   const adapterFolder = args.adapter === undefined ? undefined : await host.openAdapter(args.adapter);
-  const adapter = adapterFolder && (await readAdapterFile(adapterFolder));
+  const adapter = adapterFolder && (await readAdapterFor(spec, adapterFolder));
   for (const note of adapter?.notes ?? []) output.say(`Note: ${note}`);
   const tools = await loadTextTools(await textFolder(model, adapterFolder), { chat_template: null });
   if (!tools.template && !args.raw)
