@@ -101,12 +101,11 @@ export function formatValue(value: unknown): string {
 /** What a metric is called where people read it. */
 export const METRIC_NAMES: Readonly<Record<string, string>> = {
   loss: "Loss",
-  eval_loss: "Evaluation loss",
+  eval_loss: "Held-out loss",
   learning_rate: "Learning rate",
   grad_norm: "Gradient norm",
   tokens_per_second: "Tokens per second",
   mean_token_accuracy: "Token accuracy",
-  eval_mean_token_accuracy: "Evaluation token accuracy",
   entropy: "Entropy",
   step_time: "Step time",
   num_tokens: "Tokens seen",
@@ -114,4 +113,11 @@ export const METRIC_NAMES: Readonly<Record<string, string>> = {
   gpu_memory_bytes: "GPU memory",
 };
 
-export const metricName = (metric: string): string => METRIC_NAMES[metric] ?? metric.replaceAll("_", " ");
+/** `eval_` metrics are of the held-out rows; what has no name of its own reads as its key. */
+export function metricName(metric: string): string {
+  const own = METRIC_NAMES[metric];
+  if (own !== undefined) return own;
+  if (metric.startsWith("eval_")) return `Held-out ${metricName(metric.slice("eval_".length)).toLowerCase()}`;
+  const words = metric.replaceAll(/[_/]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

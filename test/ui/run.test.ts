@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MetricRow } from "../../src/protocol/messages.ts";
-import { align, paddedRange, sampled, smooth, trend } from "../../src/ui/chart/series.ts";
+import { align, paddedRange, sampled, smooth, smoothingFor, trend } from "../../src/ui/chart/series.ts";
 import { formatMetric } from "../../src/ui/format.ts";
 import { changedWords } from "../../src/ui/run/changed_words.ts";
 import { coachLine, risingSince } from "../../src/ui/run/coach.ts";
@@ -39,7 +39,14 @@ describe("smooth", () => {
 
   it("leaves a constant alone", () => {
     const flat = Array.from({ length: 20 }, (_, i) => ({ step: i, value: 2 }));
-    for (const { value } of smooth(flat)) expect(value).toBeCloseTo(2, 12);
+    for (const { value } of smooth(flat, 0.8)) expect(value).toBeCloseTo(2, 12);
+  });
+});
+
+describe("smoothingFor", () => {
+  it("lags less in a short run", () => {
+    expect(smoothingFor(64)).toBeLessThan(smoothingFor(500));
+    expect(smoothingFor(500)).toBeLessThan(smoothingFor(5000));
   });
 });
 

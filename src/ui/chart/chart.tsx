@@ -6,7 +6,7 @@ import { Popover } from "../parts/popover.tsx";
 import { saveFile, saveText } from "../parts/save_file.ts";
 import { Canvas } from "./canvas.tsx";
 import type { Line, Mark } from "./plot.ts";
-import { align, type Metric, SMOOTHING, smooth, trend } from "./series.ts";
+import { align, type Metric, smooth, smoothingFor, trend } from "./series.ts";
 import { SeriesTable } from "./series_table.tsx";
 
 interface ChartProps {
@@ -19,11 +19,18 @@ interface ChartProps {
   readonly head?: ReactNode;
   readonly foot?: ReactNode;
   readonly format?: (value: number) => string;
+  /** Steps of the whole run: how much an average may lag. */
+  readonly length?: number;
 }
+
+type Data = [number[], ...(number | null)[][]];
 
 const NO_MARKS: readonly Mark[] = [];
 
-function linesOf(metrics: readonly Metric[]): {
+function linesOf(
+  metrics: readonly Metric[],
+  keep: number,
+): {
   readonly lines: readonly Line[];
   readonly columns: readonly (readonly Point[])[];
 } {
@@ -35,27 +42,36 @@ function linesOf(metrics: readonly Metric[]): {
       columns.push(points);
     }
     lines.push({ label: title, colour, ...(sparse ? { dash: [6, 4], dots: true } : {}) });
-    columns.push(smoothed ? smooth(points) : points);
+    columns.push(smoothed ? smooth(points, keep) : points);
   }
   return { lines, columns };
 }
 
 /** Metrics over steps: a drawing, its sentence, its numbers as a table, and its file. */
 export function Chart(props: ChartProps) {
-  const { title, unit, metrics, marks = NO_MARKS, height = 208, head, foot, format = formatMetric } = props;
+  const {
+    title,
+    unit,
+    metrics,
+    marks = NO_MARKS,
+    height = 208,
+    head,
+    foot,
+    format = formatMetric,
+    length = 0,
+  } = props;
+  const keep = smoothingFor(length);
   const [asTable, setTable] = useState(false);
   const [logarithmic, setLogarithmic] = useState(false);
   const [pointed, setPointed] = useState<number | null>(null);
-  const [chosen, setChosen] = useState<number | null>(null);
   const figure = useRef<HTMLElement>(null);
   const id = useId();
-  const { lines, columns } = useMemo(() => linesOf(metrics), [metrics]);
+  const { lines, columns } = useMemo(() => linesOf(metrics, keep), [metrics, keep]);
   // What happened beyond the last point is on the chart too.
   const { steps, values } = useMemo(() => alignWith(columns, marks), [columns, marks]);
-  const data = useMemo<[number[], ...(number | null)[][]]>(() => [steps, ...values], [steps, values]);
+  const data = useMemo<Data>(() => [steps, ...values], [steps, values]);
   const positive = values.every((column) => column.every((value) => value === null || value > 0));
   const notFinite = marks.filter(({ kind }) => kind === "not-finite").length;
-  const at = pointed ?? chosen;
   const sentence = metrics.map((metric) => trend(metric.title, metric.points, format)).join(" ");
 
   return (
@@ -77,37 +93,26 @@ export function Chart(props: ChartProps) {
           onPng={() => savePicture(figure.current, title)}
         />
       </div>
-      <Legend metrics={metrics} at={at === null ? null : (steps[at] ?? null)} format={format} />
+      <Legend
+        metrics={metrics}
+        at={pointed === null ? null : (steps[pointed] ?? null)}
+        format={format}
+        keep={keep}
+      />
       {asTable ? (
         <SeriesTable title={title} metrics={metrics} height={height} format={format} />
       ) : (
-        <div className="chart-plot">
-          <Canvas
-            data={data}
-            lines={lines}
-            marks={marks}
-            height={height}
-            logarithmic={logarithmic && positive}
-            chosen={chosen}
-            onCursor={setPointed}
-          />
-          {steps.length === 0 && (
-            <p className="chart-empty muted">The first point comes with the first step.</p>
-          )}
-          {steps.length > 1 && (
-            <input
-              type="range"
-              className="chart-cursor"
-              aria-label={`${title}: move from point to point`}
-              min={0}
-              max={steps.length - 1}
-              value={chosen ?? steps.length - 1}
-              aria-valuetext={valueText(metrics, steps[chosen ?? steps.length - 1], format)}
-              onChange={(event) => setChosen(Number(event.target.value))}
-              onBlur={() => setChosen(null)}
-            />
-          )}
-        </div>
+        <Plot
+          title={title}
+          metrics={metrics}
+          data={data}
+          lines={lines}
+          marks={marks}
+          height={height}
+          logarithmic={logarithmic && positive}
+          format={format}
+          onCursor={setPointed}
+        />
       )}
       {notFinite > 0 && (
         <p className="small bad-text">
@@ -117,6 +122,48 @@ export function Chart(props: ChartProps) {
       <figcaption className={foot ? "hidden" : "muted small"}>{sentence}</figcaption>
       {foot}
     </figure>
+  );
+}
+
+interface PlotProps {
+  readonly title: string;
+  readonly metrics: readonly Metric[];
+  readonly data: Data;
+  readonly lines: readonly Line[];
+  readonly marks: readonly Mark[];
+  readonly height: number;
+  readonly logarithmic: boolean;
+  readonly format: (value: number) => string;
+  readonly onCursor: (index: number | null) => void;
+}
+
+/** The drawing, and a slider over it: arrow keys go from point to point, Home and End to the ends. */
+function Plot({ title, metrics, data, format, onCursor, ...rest }: PlotProps) {
+  const [chosen, setChosen] = useState<number | null>(null);
+  const [steps] = data;
+  const last = steps.length - 1;
+  const choose = (index: number | null) => {
+    setChosen(index);
+    onCursor(index);
+  };
+  return (
+    <div className="chart-plot">
+      <Canvas {...rest} data={data} chosen={chosen} onCursor={onCursor} />
+      {last < 0 && <p className="chart-empty muted">The first point comes with the first step.</p>}
+      {last > 0 && (
+        <input
+          type="range"
+          className="chart-cursor"
+          aria-label={`${title}: move from point to point`}
+          min={0}
+          max={last}
+          value={chosen ?? last}
+          aria-valuetext={valueText(metrics, steps[chosen ?? last], format)}
+          onChange={(event) => choose(Number(event.target.value))}
+          onBlur={() => choose(null)}
+        />
+      )}
+    </div>
   );
 }
 
@@ -142,10 +189,11 @@ interface LegendProps {
   readonly metrics: readonly Metric[];
   readonly at: number | null;
   readonly format: (value: number) => string;
+  readonly keep: number;
 }
 
 /** Which line is which, with the value at the cursor or the last one. */
-function Legend({ metrics, at, format }: LegendProps) {
+function Legend({ metrics, at, format, keep }: LegendProps) {
   const smoothed = metrics.some((metric) => metric.smoothed && metric.points.length > 0);
   return (
     <ul className="legend small">
@@ -163,7 +211,7 @@ function Legend({ metrics, at, format }: LegendProps) {
       })}
       <li className="muted">
         {at === null ? "" : `at step ${at}`}
-        {at === null && smoothed ? `bold: average ${SMOOTHING}` : ""}
+        {at === null && smoothed ? `bold: average ${keep}` : ""}
       </li>
     </ul>
   );

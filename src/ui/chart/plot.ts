@@ -67,6 +67,8 @@ function drawEnds(plot: uPlot, lines: readonly Line[]): void {
     if (value === undefined) continue;
     // Beside an average stands the last measured value: the one that the rest of the page shows.
     const measured = lines[i - 1]?.raw ? lastOf(plot.data[i] ?? []) : value;
+    // A line that ended long ago has no end at the edge.
+    if (lastIndex(plot.data[i + 1] ?? []) < 0.7 * plot.data[0].length) continue;
     const text = formatEnd(measured ?? value);
     ends.push({ y: plot.valToPos(value, "y", true), text, colour: seriesColour(line.colour) });
   }
@@ -85,13 +87,15 @@ function drawEnds(plot: uPlot, lines: readonly Line[]): void {
   ctx.restore();
 }
 
-function lastOf(column: ArrayLike<number | null | undefined>): number | undefined {
-  for (let i = column.length - 1; i >= 0; i--) {
-    const value = column[i];
-    if (typeof value === "number") return value;
-  }
-  return undefined;
+type Column = ArrayLike<number | null | undefined>;
+
+function lastIndex(column: Column): number {
+  let i = column.length - 1;
+  while (i >= 0 && typeof column[i] !== "number") i--;
+  return i;
 }
+
+const lastOf = (column: Column): number | undefined => column[lastIndex(column)] ?? undefined;
 
 const formatEnd = (value: number): string =>
   Math.abs(value) < 0.01 ? formatRate(value) : formatMetric(value);

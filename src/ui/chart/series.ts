@@ -12,14 +12,17 @@ export interface Metric {
   readonly sparse?: boolean;
 }
 
-/** How much of the average is old: 0 is none. */
-export const SMOOTHING = 0.8;
+/** How much of the average is old, by the length of the run: a short run must not lag behind itself. */
+export function smoothingFor(steps: number): number {
+  if (steps <= 128) return 0.6;
+  return steps <= 1000 ? 0.8 : 0.95;
+}
 
 /**
  * Exponential moving average, corrected for its start: the first value is the first point and not a share of it
  * (Kingma and Ba 2015, section 3).
  */
-export function smooth(points: readonly Point[], keep = SMOOTHING): readonly Point[] {
+export function smooth(points: readonly Point[], keep: number): readonly Point[] {
   let sum = 0;
   let weight = 0;
   return points.map(({ step, value }) => {

@@ -18,7 +18,11 @@ export function Dialog({ title, open, onClose, wide = false, children, footer }:
   useEffect(() => {
     const dialog = ref.current;
     if (!dialog) return;
-    if (open && !dialog.open) dialog.showModal();
+    if (open && !dialog.open) {
+      dialog.showModal();
+      // Its title is read first; a button would be pressed by whoever was typing.
+      dialog.querySelector("h2")?.focus();
+    }
     if (!open && dialog.open) dialog.close();
   }, [open]);
   return (
@@ -26,7 +30,9 @@ export function Dialog({ title, open, onClose, wide = false, children, footer }:
       {open && (
         <>
           <header className="dialog-head">
-            <h2 id={id}>{title}</h2>
+            <h2 id={id} tabIndex={-1}>
+              {title}
+            </h2>
             <button type="button" className="icon-button" aria-label="Close" onClick={onClose}>
               <X size={16} aria-hidden />
             </button>

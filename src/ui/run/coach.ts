@@ -1,6 +1,6 @@
 import type { MetricRow } from "../../protocol/messages.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
-import { smooth } from "../chart/series.ts";
+import { smooth, smoothingFor } from "../chart/series.ts";
 import { formatMetric, plural } from "../format.ts";
 
 const RISES = 3;
@@ -25,13 +25,14 @@ export function coachLine(rows: readonly MetricRow[], opening: string): string {
   const bad = nonFiniteSteps(rows, "loss");
   if (bad.length > 0)
     return `The loss was not a number in ${plural(bad.length, "step")}, first at step ${bad[0]}. A lower learning rate usually helps.`;
-  const loss = smooth(pointsOf(rows, "loss"));
+  const points = pointsOf(rows, "loss");
+  const loss = smooth(points, smoothingFor(points.length));
   const first = loss[0];
   const last = loss.at(-1);
   if (!first || !last || loss.length < ENOUGH) return opening;
   const rising = risingSince(rows, "eval_loss");
   if (rising && rising.times >= RISES)
-    return `The evaluation loss has risen since step ${rising.step}: the model starts to learn the examples by heart. The checkpoint near that step is the best.`;
+    return `The held-out loss has risen since step ${rising.step}: the model starts to learn the examples by heart. The checkpoint near that step is the best.`;
   const lowest = loss.reduce((a, b) => (b.value < a.value ? b : a));
   if (lowest.value > 0 && last.value > EXPLODED * lowest.value)
     return `The loss is ${formatMetric(last.value)}, more than three times its lowest (${formatMetric(lowest.value)} at step ${lowest.step}). Try a lower learning rate.`;

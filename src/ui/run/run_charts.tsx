@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import type { AlgorithmInfo } from "../../protocol/messages.ts";
 import { metricNames, nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
-import type { RunView } from "../../store/runs.ts";
+import { type RunView, totalStepsOf } from "../../store/runs.ts";
 import { Chart } from "../chart/chart.tsx";
 import type { Mark } from "../chart/plot.ts";
 import type { Metric } from "../chart/series.ts";
@@ -27,7 +27,13 @@ export function RunCharts({ run, algorithm }: RunChartsProps) {
   const coach = coachLine(rows, algorithm?.coach ?? "");
   return (
     <div className="charts">
-      <Chart title="Loss" metrics={hero} marks={marks} foot={<p className="coach">{coach}</p>} />
+      <Chart
+        title="Loss"
+        metrics={hero}
+        marks={marks}
+        length={totalStepsOf(run) ?? 0}
+        foot={<p className="coach">{coach}</p>}
+      />
       <SecondChart run={run} />
     </div>
   );
@@ -48,7 +54,15 @@ function heroMetrics({ rows }: RunView, algorithm: AlgorithmInfo | undefined): r
 }
 
 const FIRST = ["learning_rate", "grad_norm", "tokens_per_second"];
-const NOT_SHOWN = new Set(["loss", "eval_loss", "epoch", "global_step", "step"]);
+const NOT_SHOWN = new Set([
+  "loss",
+  "eval_loss",
+  "epoch",
+  "global_step",
+  "step",
+  "num_targets",
+  "eval_num_targets",
+]);
 const COLOURS: Readonly<Record<string, number>> = { learning_rate: 3, grad_norm: 4, tokens_per_second: 7 };
 const UNITS: Readonly<Record<string, string>> = { step_time: "seconds", num_tokens: "tokens" };
 const PLAIN = new Set(["learning_rate", "num_tokens"]);
@@ -79,10 +93,11 @@ function SecondChart({ run }: { run: RunView }) {
     ],
     [rows, chosen],
   );
+  const others = names.filter((name) => !FIRST.includes(name));
   const chips = (
     <fieldset className="metric-chips">
       <legend className="hidden">Metric of this chart</legend>
-      {names.map((name) => (
+      {FIRST.map((name) => (
         <button
           key={name}
           type="button"
@@ -93,6 +108,21 @@ function SecondChart({ run }: { run: RunView }) {
           {metricName(name)}
         </button>
       ))}
+      {others.length > 0 && (
+        <select
+          className="select metric-select"
+          aria-label="Other metrics"
+          value={others.includes(chosen) ? chosen : ""}
+          onChange={(event) => event.target.value && setChosen(event.target.value)}
+        >
+          <option value="">More…</option>
+          {others.map((name) => (
+            <option key={name} value={name}>
+              {metricName(name)}
+            </option>
+          ))}
+        </select>
+      )}
     </fieldset>
   );
   const unit = UNITS[chosen];
@@ -101,6 +131,7 @@ function SecondChart({ run }: { run: RunView }) {
       title={metricName(chosen)}
       {...(unit ? { unit } : {})}
       metrics={metrics}
+      length={totalStepsOf(run) ?? 0}
       format={formatOf(chosen)}
       foot={chips}
     />

@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { loadRun } from "../../store/run_actions.ts";
-import { type RunView, useRuns } from "../../store/runs.ts";
+import { isGoing, type RunView, stepOf, useRuns } from "../../store/runs.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { DoneCard } from "./done_card.tsx";
 import { Preparing } from "./preparing.tsx";
@@ -39,6 +39,8 @@ function Run({ run }: { run: RunView }) {
   const catalog = useApp((state) => shown(state.catalog));
   const algorithm = catalog?.algorithms.find(({ id }) => id === (run.summary?.algorithm ?? "sft"));
   const { status } = run;
+  // A run that ended before its first step has nothing to draw.
+  const going = isGoing(run);
   return (
     <div className="page run">
       <RunHeader run={run} method={algorithm?.label ?? run.summary?.algorithm.toUpperCase() ?? ""} />
@@ -60,8 +62,9 @@ function Run({ run }: { run: RunView }) {
             : "This run ended before its first step, when the tab closed. Nothing was learned yet: start it again from its configuration below."}
         </p>
       )}
-      {status.state === "preparing" ? <Preparing run={run} /> : <ProgressRow run={run} />}
-      <RunCharts run={run} algorithm={algorithm} />
+      {status.state === "preparing" && <Preparing run={run} />}
+      {status.state !== "preparing" && (going || stepOf(run) > 0) && <ProgressRow run={run} />}
+      {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
       <Samples sets={run.samples} going={status.state === "running" || status.state === "preparing"} />
       <RunTabs run={run} />
     </div>

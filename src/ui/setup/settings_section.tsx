@@ -108,9 +108,12 @@ function AllSettings({ fields, query, onQuery }: AllSettingsProps) {
 function SettingField({ field }: { field: FieldData }) {
   const { key } = field;
   const value = useSetup((state) => settingOf(shown(state.resolved), state.given, key) ?? null);
-  const source = useSetup((state) =>
-    key in state.given ? "override" : (shown(state.resolved)?.values[key]?.source ?? "default"),
-  );
+  const source = useSetup((state) => {
+    const origin = shown(state.resolved);
+    // A value that a file spells out as it is by default is not a change.
+    if (!isChanged(origin, field)) return "default";
+    return key in state.given ? "override" : (origin?.values[key]?.source ?? "default");
+  });
   const issue = useSetup((state) => {
     const found = shown(state.resolved)?.issues.find(
       ({ path }) => path === key || path.startsWith(`${key}.`),

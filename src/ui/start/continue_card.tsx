@@ -53,6 +53,8 @@ export function ContinueCard({ id }: { id: string }) {
 
 function sentence(state: string, step: number, total: number | null): string {
   const of = total === null ? "" : ` of ${formatCount(total)}`;
+  if (step === 0 && !["preparing", "running"].includes(state))
+    return "It ended before its first step: nothing was learned yet.";
   if (state === "interrupted")
     return `Stopped at step ${formatCount(step)}${of} when the tab closed. It can go on.`;
   if (state === "done") return `Finished after ${formatCount(step)}${of} steps.`;

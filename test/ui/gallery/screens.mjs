@@ -7,6 +7,19 @@ import { chromium } from "playwright-core";
 const [out = "/tmp/screens", filter = ""] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const BASE = "http://localhost:5199/test/ui/gallery/index.html";
+const CONFIG =
+  "algo: sft\nmodel:\n  name_or_path: aligntune-tiny\n  precision: bf16\ntrain:\n  learning_rat: 5e-5\n  batch_size: 8\ndistributed: ddp\nbackend: trl\n";
+
+async function openConfig(page) {
+  const file = { name: "training.yaml", mimeType: "text/yaml", buffer: Buffer.from(CONFIG) };
+  await page.getByLabel("File to open").first().setInputFiles(file);
+}
+
+async function discard(page) {
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("button", { name: "Discard…" }).click();
+}
+
 const SCREENS = [
   ["start-fresh", "fresh", "/"],
   ["start-back", "interrupted", "/"],
@@ -22,6 +35,26 @@ const SCREENS = [
   ["runs-empty", "fresh", "/runs"],
   ["chat", "idle", "/chat/r1"],
   ["diagnostics", "idle", "/diagnostics"],
+  ["x-review", "fresh", "/", openConfig],
+  ["x-setup-yaml", "fresh", "/new", (page) => page.getByText("YAML", { exact: true }).click()],
+  ["x-setup-all", "fresh", "/new", (page) => page.getByText("All settings", { exact: true }).click()],
+  ["x-setup-wrong", "fresh", "/new", (page) => page.getByLabel("Learning rate", { exact: true }).fill("-3")],
+  ["x-run-config", "done", "/run/r1", (page) => page.getByRole("tab", { name: "Config" }).click()],
+  ["x-run-log", "done", "/run/r1", (page) => page.getByRole("tab", { name: "Log" }).click()],
+  [
+    "x-run-table",
+    "done",
+    "/run/r1",
+    (page) =>
+      page
+        .getByRole("button", { name: /Show as table/ })
+        .first()
+        .click(),
+  ],
+  ["x-run-stop", "running", "/run/r1", discard],
+  ["x-chat-sampling", "idle", "/chat/r1", (page) => page.getByRole("button", { name: "Sampling" }).click()],
+  ["x-keys", "idle", "/runs", (page) => page.keyboard.press("?")],
+  ["x-privacy", "idle", "/runs", (page) => page.getByRole("button", { name: /On this device/ }).click()],
 ];
 const SIZES = [
   [1280, 800],
@@ -35,20 +68,24 @@ const browser = await chromium.launch({
 });
 const say = (...words) => process.stdout.write(`${words.join(" ")}\n`);
 const quick = process.argv.includes("--quick");
-for (const [name, scene, path] of SCREENS.filter(([screen]) => screen.startsWith(filter))) {
+for (const [name, scene, path, act] of SCREENS.filter(([screen]) => screen.startsWith(filter))) {
   for (const theme of ["light", "dark"]) {
     for (const [width, height] of SIZES) {
       if (quick && !(theme === "light" ? width !== 768 : width === 1280)) continue;
       const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
       page.on("pageerror", (error) => say(name, "PAGE ERROR", error.message));
       page.on("console", (m) => m.type() === "error" && say(name, "CONSOLE", m.text().slice(0, 300)));
-      if (name.startsWith("setup") || name === "start-back") {
+      if (name.includes("setup") || name === "start-back") {
         await page.addInitScript(() =>
           localStorage.setItem("aligntune.setup", JSON.stringify({ given: {}, recipe: "demo-sft" })),
         );
       }
       await page.goto(`${BASE}?scene=${scene}#${path}`);
       await page.waitForTimeout(1500);
+      if (act) {
+        await act(page);
+        await page.waitForTimeout(900);
+      }
       if (name === "chat") {
         await page
           .getByRole("button", { name: /Which food/ })
