@@ -2,12 +2,15 @@
 //
 // Math      y[n, yColumn + k] (+)= sum_m x[n, xColumn + m] W[m, k] + bias[k] + residual[n, yColumn + k]
 //                     + scale * sum_j keep u[n, j] matrix[c, j]
-// Source    Hu et al., arXiv:2106.09685 (the low-rank term); Dettmers et al., arXiv:2305.14314 (nf4)
+//           with GLU: y[n, k] = s up act'(gate) and y[n, K + k] = s act(gate), where s is the sum above without bias and
+//           residual, gate = residual[n, k] and up = residual[n, K + k]: back through h = act(gate) up, of which s is the gradient
+// Source    Hu et al., arXiv:2106.09685 (the low-rank term); Dettmers et al., arXiv:2305.14314 (nf4);
+//           derivative of glu_forward
 // Shapes    x: (N, ldx) f32; weight: (M, K) of FORMAT; bias: (K) f32; residual: (N, ldr) f32; u: (N, ldu) f32; y: (N, ldy) f32
 // Dispatch  ceil(K / 32) x ceil(N / 32) workgroups; an invocation makes 8 rows x 8 columns in registers. Each sum
 //           runs in order, so a row's bits depend neither on N nor on its neighbours. No workgroup memory: for CPU
 //           adapters, and for shapes that the tiled kernel does not take.
-// Oracle    test/reference/linear.ts, linearNn()
+// Oracle    test/reference/linear.ts, linearNn(); with GLU test/reference/mlp.ts, gluBackward(), after it
 
 struct Params {
   M: u32, // rows of W
@@ -50,6 +53,7 @@ struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, ste
 
 const FORMAT = 0u; // one of 0, 1, 2, 3: f32, bf16, f16, nf4
 const LORA = 0u; // one of 0, 1, 2: none, a low-rank term, one with dropout
+const GLU = 0u; // one of 0, 1, 2: none, back through a gated unit with silu, with gelu_tanh
 
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
@@ -117,6 +121,38 @@ fn pcg(x: u32) -> u32 {
 fn keep4(h: u32, c: u32) -> vec4f {
   let bits = vec4f(vec4u(pcg(h ^ c), pcg(h ^ (c + 1u)), pcg(h ^ (c + 2u)), pcg(h ^ (c + 3u))) >> vec4u(8u));
   return select(vec4f(1.0 / (1.0 - p.rate)), vec4f(0.0), bits * (1.0 / 16777216.0) < vec4f(p.rate));
+}
+
+fn sigmoid(x: f32) -> f32 {
+  let e = exp(-abs(x)); // never overflows
+  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
+fn tanhExact(x: f32) -> f32 {
+  let size = abs(x);
+  if (bitcast<u32>(size) > 0x7f800000u) { return x; } // NaN, of which exp may make a number
+  if (size < 0.625) {
+    let s = x * x;
+    return x + x * s * ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s
+      + 1.33314422036e-1) * s - 3.33332819422e-1);
+  }
+  let e = exp(-2.0 * size);
+  let t = (1.0 - e) / (1.0 + e);
+  return select(t, -t, x < 0.0);
+}
+
+// (act(a), its derivative): see glu_forward.
+fn gateWithSlope(a: f32) -> vec2f {
+  if (GLU == 1u) {
+    let s = sigmoid(a);
+    return vec2f(a * s, s * (1.0 + a * (1.0 - s)));
+  }
+  let k = 0.7978845608028654;
+  let t = tanhExact(k * (a + 0.044715 * a * a * a));
+  // 1 - t^2 is zero long before a^2 overflows; the minimum keeps the product from being 0 times infinity.
+  let slope = 0.5 * (1.0 + t) + 0.5 * a * (1.0 - t * t) * k * (1.0 + 0.134145 * min(a * a, 1e6));
+  return vec2f(0.5 * a * (1.0 + t), slope);
 }
 
 @compute @workgroup_size(4, 4)
@@ -282,6 +318,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       if ((p.flags & 1u) != 0u) { sum += bias[c]; }
       if ((p.flags & 2u) != 0u) { sum += residual[n * p.ldr + at]; }
       if ((p.flags & 4u) != 0u) { sum += y[n * p.ldy + at]; }
+      if (GLU != 0u) {
+        let gate = gateWithSlope(residual[n * p.ldr + c]);
+        y[n * p.ldy + p.K + c] = sum * gate.x;
+        sum = sum * residual[n * p.ldr + p.K + c] * gate.y;
+      }
       y[n * p.ldy + at] = sum;
     }
   }

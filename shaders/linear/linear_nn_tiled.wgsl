@@ -2,14 +2,17 @@
 //
 // Math      y[n, yColumn + k] (+)= sum_m x[n, xColumn + m] W[m, k] + bias[k] + residual[n, yColumn + k]
 //                     + scale * sum_j keep u[n, j] matrix[c, j]
-// Source    Hu et al., arXiv:2106.09685 (the low-rank term); Dettmers et al., arXiv:2305.14314 (nf4)
+//           with GLU: y[n, k] = s up act'(gate) and y[n, K + k] = s act(gate), where s is the sum above without bias and
+//           residual, gate = residual[n, k] and up = residual[n, K + k]: back through h = act(gate) up, of which s is the gradient
+// Source    Hu et al., arXiv:2106.09685 (the low-rank term); Dettmers et al., arXiv:2305.14314 (nf4);
+//           derivative of glu_forward
 // Shapes    x: (N, ldx) f32; weight: (M, K) of FORMAT; bias: (K) f32; residual: (N, ldr) f32; u: (N, ldu) f32; y: (N, ldy) f32
 //           M, K, ldx, xColumn and first are multiples of 4
 // Workgroup 128 * BK * 4 bytes
 // Dispatch  ceil(K / 64) x ceil(N / 64) workgroups of 128 invocations, each 8 rows x 4 columns in registers. Half of them
 //           fetch a tile of x and half a tile of W, 4 x 4 elements each; the low-rank term is further such tiles. Each sum
 //           runs in order, so a row's bits depend neither on N nor on its neighbours.
-// Oracle    test/reference/linear.ts, linearNn()
+// Oracle    test/reference/linear.ts, linearNn(); with GLU test/reference/mlp.ts, gluBackward(), after it
 
 struct Params {
   M: u32, // rows of W
@@ -52,6 +55,7 @@ struct Step { N: u32, M: u32, R: u32, T: u32, U: u32, micro: u32, seed: u32, ste
 
 const FORMAT = 0u; // one of 0, 1, 2, 3: f32, bf16, f16, nf4
 const LORA = 0u; // one of 0, 1, 2: none, a low-rank term, one with dropout
+const GLU = 0u; // one of 0, 1, 2: none, back through a gated unit with silu, with gelu_tanh
 const BK = 16u; // positions in a tile: 4 for each quarter of the loading invocations
 
 @group(0) @binding(0) var<storage, read> weight: array<vec2u>;
@@ -139,7 +143,39 @@ fn matrixAt(at: vec4u, c: u32, j: u32, end: u32) -> f32 {
   return p.scale * matrix[(c - at.x + at.w) * p.columnStride + j * p.rankStride];
 }
 
-// Adds bias and residual, and stores the columns of one row that exist.
+fn sigmoid(x: f32) -> f32 {
+  let e = exp(-abs(x)); // never overflows
+  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
+fn tanhExact(x: f32) -> f32 {
+  let size = abs(x);
+  if (bitcast<u32>(size) > 0x7f800000u) { return x; } // NaN, of which exp may make a number
+  if (size < 0.625) {
+    let s = x * x;
+    return x + x * s * ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s
+      + 1.33314422036e-1) * s - 3.33332819422e-1);
+  }
+  let e = exp(-2.0 * size);
+  let t = (1.0 - e) / (1.0 + e);
+  return select(t, -t, x < 0.0);
+}
+
+// (act(a), its derivative): see glu_forward.
+fn gateWithSlope(a: f32) -> vec2f {
+  if (GLU == 1u) {
+    let s = sigmoid(a);
+    return vec2f(a * s, s * (1.0 + a * (1.0 - s)));
+  }
+  let k = 0.7978845608028654;
+  let t = tanhExact(k * (a + 0.044715 * a * a * a));
+  // 1 - t^2 is zero long before a^2 overflows; the minimum keeps the product from being 0 times infinity.
+  let slope = 0.5 * (1.0 + t) + 0.5 * a * (1.0 - t * t) * k * (1.0 + 0.134145 * min(a * a, 1e6));
+  return vec2f(0.5 * a * (1.0 + t), slope);
+}
+
+// Adds bias and residual, or goes back through the gated unit, and stores the columns of one row that exist.
 fn store(n: u32, rows: u32, column: u32, value: vec4f) {
   if (n >= rows) { return; }
   for (var c = column; c < min(column + 4u, p.K); c++) {
@@ -148,6 +184,11 @@ fn store(n: u32, rows: u32, column: u32, value: vec4f) {
     if ((p.flags & 1u) != 0u) { sum += bias[c]; }
     if ((p.flags & 2u) != 0u) { sum += residual[n * p.ldr + at]; }
     if ((p.flags & 4u) != 0u) { sum += y[n * p.ldy + at]; }
+    if (GLU != 0u) {
+      let gate = gateWithSlope(residual[n * p.ldr + c]);
+      y[n * p.ldy + p.K + c] = sum * gate.x;
+      sum = sum * residual[n * p.ldr + p.K + c] * gate.y;
+    }
     y[n * p.ldy + at] = sum;
   }
 }

@@ -5,7 +5,6 @@ import type { AttentionOptions } from "../kernels/attention/options.ts";
 import { addTensors } from "../kernels/elementwise/add.ts";
 import { geluBackward } from "../kernels/mlp/gelu_backward.ts";
 import { geluForward } from "../kernels/mlp/gelu_forward.ts";
-import { gluBackward } from "../kernels/mlp/glu_backward.ts";
 import { gluForward } from "../kernels/mlp/glu_forward.ts";
 import type { RopeOptions, RopeTensors } from "../kernels/rope/options.ts";
 import { qkNormBackwardW } from "../kernels/rope/qk_norm_backward_w.ts";
@@ -180,18 +179,16 @@ export function blockBackward(
     const args = { x: acts.mlpBranch, dy: d, dx: dMlp };
     normBackward(context, args, weights.postMlpNorm, acts.postMlp, "N", false);
   }
-  const dActivated = alloc("activated", spec.mlp);
-  groupBackward(
-    context,
-    { x: acts.activated, dy: dMlp, dx: dActivated },
-    weights.down,
-    adapter?.down,
-    acts.downU,
-  );
   const dUp = recorder.alloc(`layer${layer}.d_up`, acts.up.shape);
-  if (isGated(spec))
-    gluBackward(recorder, { gateUp: acts.up, dh: dActivated, dGateUp: dUp }, { act: spec.activation });
-  else geluBackward(recorder, { x: acts.up, dy: dActivated, dx: dUp });
+  const down = { x: acts.activated, dy: dMlp };
+  if (isGated(spec)) {
+    const glu = { gateUp: acts.up, act: spec.activation };
+    groupBackward(context, { ...down, dx: dUp, glu }, weights.down, adapter?.down, acts.downU);
+  } else {
+    const dActivated = alloc("activated", spec.mlp);
+    groupBackward(context, { ...down, dx: dActivated }, weights.down, adapter?.down, acts.downU);
+    geluBackward(recorder, { x: acts.up, dy: dActivated, dx: dUp });
+  }
   const dMlpNorm = alloc("mlpNorm", spec.hidden);
   groupBackward(context, { x: acts.mlpNorm.y, dy: dUp, dx: dMlpNorm }, weights.up, adapter?.up, acts.upU);
   normBackward(context, { x: acts.middle, dy: dMlpNorm, dx: d }, weights.mlpNorm, acts.mlpNorm, "N", true);

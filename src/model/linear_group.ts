@@ -1,5 +1,6 @@
 import type { Tensor } from "../gpu/tensor.ts";
 import { biasBackward } from "../kernels/linear/bias_backward.ts";
+import type { GatedUnit } from "../kernels/linear/linear.ts";
 import { linearBackwardW } from "../kernels/linear/linear_backward_w.ts";
 import { linearNn } from "../kernels/linear/linear_nn.ts";
 import { linearNt } from "../kernels/linear/linear_nt.ts";
@@ -51,13 +52,19 @@ export function groupForward(
   return term?.u;
 }
 
-/**
- * groupForward's gradient: adapters' A and B, weights and biases where they train, and dx (+)= dy W + s (dy B) A unless
- * dx is undefined because nothing below trains.
- */
+export interface GroupGradients {
+  readonly x: Tensor;
+  readonly dy: Tensor;
+  /** Undefined where nothing below trains. */
+  readonly dx: Tensor | undefined;
+  /** The gated unit that made x: dx is then the gradient of its gate and up. */
+  readonly glu?: GatedUnit;
+}
+
+/** groupForward's gradient: adapters' A and B, weights and biases where they train, and dx = dy W + s (dy B) A. */
 export function groupBackward(
   context: ModelContext,
-  { x, dy, dx }: { readonly x: Tensor; readonly dy: Tensor; readonly dx: Tensor | undefined },
+  { x, dy, dx, glu }: GroupGradients,
   group: GroupWeights,
   lora: LoraGroup | undefined,
   u: GroupActs,
@@ -92,12 +99,34 @@ export function groupBackward(
     const db = bias && gradOf(bias);
     if (db) biasBackward(recorder, profile, { dy, db }, { rows: "N", dyColumn: column });
   }
-  if (!dx) return;
+  if (dx) inputBackward(context, { dy, dx, ...(glu && { glu }), term, dropout }, group);
+}
+
+/** dx = dy W and the adapters' term, or what that gives behind a gated unit. */
+function inputBackward(
+  { recorder, profile, spec, tables }: ModelContext,
+  {
+    dy,
+    dx,
+    glu,
+    term,
+    dropout,
+  }: {
+    readonly dy: Tensor;
+    readonly dx: Tensor;
+    readonly glu?: GatedUnit;
+    readonly term: LoraTerm | undefined;
+    readonly dropout: ReturnType<typeof dropoutOf>;
+  },
+  { parts }: GroupWeights,
+): void {
+  invariant(!glu || (!spec.conv1d && parts.length === 1), "behind a gated unit stands one linear_nn");
   const linear = spec.conv1d ? linearNt : linearNn;
-  group.parts.forEach(({ weight, column }, i) => {
+  parts.forEach(({ weight, column }, i) => {
     const extra = i === 0 && term ? { lora: term, keys: tables.keys } : {};
     const options = { rows: "N", xColumn: column, accumulate: i > 0 } as const;
     const masked = i === 0 && dropout ? { dropout } : {};
-    linear(recorder, profile, { x: dy, y: dx, weight, ...extra }, { ...options, ...masked });
+    const args = { x: dy, y: dx, weight, ...extra, ...(glu && { glu }) };
+    linear(recorder, profile, args, { ...options, ...masked });
   });
 }

@@ -1,7 +1,7 @@
 import type { Kernel } from "../../gpu/kernel.ts";
 import type { Grid, Recorder } from "../../gpu/recorder.ts";
 import type { StepValues } from "../../gpu/step.ts";
-import { numel, type Tensor } from "../../gpu/tensor.ts";
+import { expectShape, numel, type Tensor } from "../../gpu/tensor.ts";
 import { invariant } from "../../lib/errors.ts";
 import type { KernelProfile } from "../profile.ts";
 import { type LoraTerm, WEIGHT_FORMATS, type Weight } from "./weight.ts";
@@ -21,6 +21,13 @@ export interface LinearArgs {
   readonly lora?: LoraTerm;
   /** (capacity) u32: what identifies a token to dropout, made by the host from row and position. */
   readonly keys?: Tensor;
+}
+
+/** What `linearNn` can go back through after the product: h = act(gate) * up, of which the product is the gradient. */
+export interface GatedUnit {
+  /** (capacity, 2 * outputs), gate first. y has this shape too, and becomes its gradient. */
+  readonly gateUp: Tensor;
+  readonly act: "silu" | "gelu_tanh";
 }
 
 export interface LinearOptions {
@@ -88,6 +95,12 @@ export const LINEAR_INTERFACE = {
   consts: { FORMAT: [0, 1, 2, 3], LORA: [0, 1, 2] },
 } as const;
 
+/** What linear_nn and linear_nn_tiled declare. */
+export const LINEAR_NN_INTERFACE = {
+  ...LINEAR_INTERFACE,
+  consts: { ...LINEAR_INTERFACE.consts, GLU: [0, 1, 2] },
+} as const;
+
 type LinearKernel = Kernel<
   (typeof LINEAR_READS)[number],
   (typeof LINEAR_WRITES)[number],
@@ -140,17 +153,19 @@ export function recordLinear(
   recorder: Recorder,
   { kind }: KernelProfile,
   kernels: LinearKernels,
-  args: LinearArgs,
+  args: LinearArgs & { readonly glu?: GatedUnit },
   options: LinearOptions,
   { sum, outputs }: LinearSizes,
 ): void {
   const isTiled = kind === "gpu" && isTileable(args, options, sum);
   const kernel = isTiled ? kernels.tiled : kernels.plain;
-  const { x, y, weight, bias, residual, lora } = args;
+  const { x, y, weight, bias, residual, lora, glu } = args;
   checkLinear(kernel.name, args, options, { sum, outputs });
+  if (glu) checkGatedUnit(kernel.name, args, options, glu, outputs);
+  const beside = glu?.gateUp ?? residual;
   recorder.run(
     kernel,
-    linearTensors(recorder, args),
+    linearTensors(recorder, args, beside),
     {
       M: weight.rows,
       K: weight.cols,
@@ -159,7 +174,7 @@ export function recordLinear(
       ldx: rowLength(x),
       yColumn: options.yColumn ?? 0,
       ldy: rowLength(y),
-      ldr: residual ? rowLength(residual) : 0,
+      ldr: beside ? rowLength(beside) : 0,
       flags: (bias ? 1 : 0) + (residual ? 2 : 0) + (options.accumulate ? 4 : 0),
       ...nf4Params(weight),
       ...loraParams(lora, options),
@@ -170,6 +185,7 @@ export function recordLinear(
       consts: {
         FORMAT: WEIGHT_FORMATS[weight.format],
         LORA: loraMode(lora, options),
+        ...(glu && { GLU: glu.act === "silu" ? 1 : 2 }),
       },
       flops: (step) => 2 * step[options.rows] * outputs * (sum + (lora?.rank ?? 0)),
     },
@@ -177,7 +193,11 @@ export function recordLinear(
 }
 
 /** Every binding; what is absent is never read, so anything may stand in for it. */
-function linearTensors(recorder: Recorder, { x, y, weight, bias, residual, lora, keys }: LinearArgs) {
+function linearTensors(
+  recorder: Recorder,
+  { x, y, weight, bias, lora, keys }: LinearArgs,
+  residual: Tensor | undefined,
+) {
   return {
     weight: weight.tensor,
     bias: bias ?? weight.tensor,
@@ -247,4 +267,19 @@ function checkLinear(name: string, args: LinearArgs, options: LinearOptions, siz
     for (const segment of lora.segments) fits("u", lora.u, segment.u + lora.rank);
   }
   invariant(!lora || !dropout || keys, `${name}: dropout needs keys`);
+}
+
+function checkGatedUnit(
+  name: string,
+  { y, bias, residual }: LinearArgs,
+  { yColumn = 0, accumulate = false }: LinearOptions,
+  { gateUp }: GatedUnit,
+  outputs: number,
+): void {
+  expectShape(name, gateUp, [y.shape[0] ?? 0, 2 * outputs]);
+  expectShape(name, y, gateUp.shape);
+  invariant(
+    !bias && !residual && !accumulate && yColumn === 0,
+    `${name}: a gated unit takes the product alone`,
+  );
 }
