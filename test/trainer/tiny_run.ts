@@ -64,7 +64,16 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
     note: (text) => notes.push(text),
   };
   const data = { train: rows, validation, notes: [] };
-  const parts = { run: "run", backend: "trl" as const, engine, config, configText: "", data, checkpoints, events };
+  const parts = {
+    run: "run",
+    backend: "trl" as const,
+    engine,
+    config,
+    configText: "",
+    data,
+    checkpoints,
+    events,
+  };
   return {
     run: new TrainingRun(parts),
     engine,
