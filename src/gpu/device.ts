@@ -98,9 +98,21 @@ export class Gpu {
     return this.device.createBuffer({ label, size, usage });
   }
 
-  /** A tensor with a buffer of its own, zeroed. Labels are required: they are what a GPU error names. */
+  /**
+   * A tensor with a buffer of its own, zeroed. Labels are required: they are what a GPU error names.
+   * Throws `gpu-out-of-memory` when it is larger than one binding may be.
+   */
   tensor(label: string, shape: readonly number[]): Tensor {
     const size = Math.max(256, alignedBytes(4 * numel(shape)));
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.capabilities.limits;
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (size > most) {
+      throw new AppError(
+        "gpu-out-of-memory",
+        `${label} needs ${size} bytes in one piece; this GPU allows ${most}.`,
+        { details: { tensor: label, bytes: size } },
+      );
+    }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     return tensorAt(label, shape, { buffer: this.createBuffer(label, size, usage), offset: 0 });
   }

@@ -9,6 +9,8 @@ export interface PoolName {
   readonly shape: readonly number[];
   /** First element within the entry. */
   readonly first: number;
+  /** Rows of the whole tensor in the file, where this is some of its rows: its name then ends in `[first row]`. */
+  readonly tableRows?: number;
 }
 
 /** A trainable tensor before anything is allocated. */
@@ -102,7 +104,7 @@ export class ParamPool {
     return this.shards.flatMap((shard) => shard.entries).reduce((sum, entry) => sum + numel(entry.shape), 0);
   }
 
-  /** Reads parameters or gradients back by their names in the file. For exports, checkpoints and tests. */
+  /** Reads parameters or gradients back by their names in the file, tables whole. For exports, checkpoints and tests. */
   async read(
     gpu: Gpu,
     what: "params" | "grads",
@@ -113,12 +115,29 @@ export class ParamPool {
       for (const { offset, names } of shard.entries) {
         for (const { name, shape, first } of names) {
           const start = offset + first;
-          result.set(name, { shape, data: values.slice(start, start + numel(shape)) });
+          const part = { shape, data: values.slice(start, start + numel(shape)) };
+          const table = name.replace(/\[\d+\]$/, "");
+          const before = result.get(table);
+          result.set(table, before ? below(before, part) : part);
         }
       }
     }
     return result;
   }
+}
+
+interface Values {
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+/** Rows of a table below those before them: shards follow one another in the order of their rows. */
+function below(above: Values, part: Values): { shape: readonly number[]; data: Float32Array<ArrayBuffer> } {
+  const [rows = 0, ...width] = above.shape;
+  const data = new Float32Array(above.data.length + part.data.length);
+  data.set(above.data);
+  data.set(part.data, above.data.length);
+  return { shape: [rows + (part.shape[0] ?? 0), ...width], data };
 }
 
 function rangeOf(shard: Tensor, label: string, offset: number, shape: readonly number[]): Tensor {

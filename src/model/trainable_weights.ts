@@ -23,7 +23,9 @@ function tableEntries(name: string, rows: number, cols: number, perEntry: number
       shape: [count, cols],
       decay: true,
       names: [
-        { name: whole ? `${name}.weight` : `${name}.weight[${first}]`, shape: [count, cols], first: 0 },
+        whole
+          ? { name: `${name}.weight`, shape: [count, cols], first: 0 }
+          : { name: `${name}.weight[${first}]`, shape: [count, cols], first: 0, tableRows: rows },
       ],
     });
   }
@@ -167,10 +169,13 @@ export async function uploadWeights(
 }
 
 /** A name of the pool is a tensor of the file, or, with `[row]` behind it, some of its rows. */
-async function readEntry(model: ModelFolder, { name, shape }: PoolName): Promise<Float32Array<ArrayBuffer>> {
+async function readEntry(
+  model: ModelFolder,
+  { name, shape, tableRows }: PoolName,
+): Promise<Float32Array<ArrayBuffer>> {
   const [, table = name, row] = /^(.*)\[(\d+)\]$/.exec(name) ?? [];
   const source = requireTensor(model, table);
-  const expected = row === undefined ? shape : [source.shape[0], shape[1]];
+  const expected = tableRows === undefined ? shape : [tableRows, shape[1]];
   if (source.shape.join() !== expected.join()) {
     throw new AppError(
       "model-invalid",
