@@ -23,6 +23,7 @@ export function gemma3Text(config: ConfigReader): ModelSpec {
     activation: "gelu_tanh",
     bias: { qkv: bias, output: bias, mlp: false },
     qkNorm: true,
+    tied: true,
     postNorms: true,
     embeddingScale: Math.sqrt(config.count("hidden_size")),
     attentionScale: config.number("query_pre_attn_scalar", 256) ** -0.5,

@@ -10,6 +10,8 @@ export interface FamilyTraits {
   /** Biases of q, k and v; of o; of the MLP. */
   readonly bias: { readonly qkv: boolean; readonly output: boolean; readonly mlp: boolean };
   readonly qkNorm: boolean;
+  /** Whether the head is the embedding where the file does not say: transformers leaves out what is its default. */
+  readonly tied?: boolean;
   /** Gemma's four norms a layer. */
   readonly postNorms: boolean;
   readonly embeddingScale: number;
@@ -80,7 +82,7 @@ export function llamaFamily(config: ConfigReader, traits: FamilyTraits): ModelSp
     conv1d: false,
     embedding,
     finalNorm: "model.norm",
-    head: config.flag("tie_word_embeddings", false) ? embedding : "lm_head",
+    head: config.flag("tie_word_embeddings", traits.tied ?? false) ? embedding : "lm_head",
     layers: Array.from({ length: config.count("num_hidden_layers") }, (_, index) => layer(index)),
   };
 }
