@@ -5,7 +5,7 @@ import { navigate } from "wouter/use-hash-location";
 import { downloadOf } from "../../store/run_actions.ts";
 import { type RunView, stepOf } from "../../store/runs.ts";
 import { newSetup } from "../../store/setup_actions.ts";
-import { formatBytes, formatMetric, plural } from "../format.ts";
+import { formatMetric, plural } from "../format.ts";
 import { saveFile } from "../parts/save_file.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { lossBeforeAfter } from "./coach.ts";
@@ -29,7 +29,6 @@ function sentence(run: RunView, stoppedEarly: boolean): string {
 /** What was reached, what has changed, and what comes next. */
 export function DoneCard({ run, stoppedEarly, reason }: DoneCardProps) {
   const [saving, setSaving] = useState(false);
-  const last = run.checkpoints.at(-1);
   const download = async () => {
     setSaving(true);
     const file = await downloadOf(run.id, "adapter");
@@ -55,7 +54,7 @@ export function DoneCard({ run, stoppedEarly, reason }: DoneCardProps) {
         </Link>
         <button type="button" className="button" disabled={saving} onClick={() => void download()}>
           <Download size={16} aria-hidden />
-          {saving ? "Packing…" : `Download adapter${last ? ` (${formatBytes(last.bytes)})` : ""}`}
+          {saving ? "Packing…" : "Download adapter"}
         </button>
         <button type="button" className="button" onClick={own}>
           Try your own data

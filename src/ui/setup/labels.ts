@@ -30,7 +30,16 @@ export const BASIC_KEYS: readonly string[] = [
 ];
 
 /** Settings that have their own place on the page, or none: what they need cannot be entered here. */
-const ELSEWHERE = new Set(["algorithm", "model_name", "dataset_name", "column_mapping", "output_dir"]);
+const ELSEWHERE = new Set([
+  "algorithm",
+  "model_name",
+  "model_revision",
+  "adapter_name_or_path",
+  "dataset_name",
+  "config_name",
+  "column_mapping",
+  "output_dir",
+]);
 const DRAWN = new Set([
   "number",
   "integer",

@@ -118,7 +118,11 @@ function SettingField({ field }: { field: FieldData }) {
     const found = shown(state.resolved)?.issues.find(
       ({ path }) => path === key || path.startsWith(`${key}.`),
     );
-    return found && `${found.message}${found.suggestion ? ` Did you mean ${found.suggestion}?` : ""}`;
+    if (!found) return undefined;
+    const message = found.message.startsWith(`${key} `)
+      ? `${field.label}${found.message.slice(key.length)}`
+      : found.message;
+    return `${message}${found.suggestion ? ` Did you mean ${found.suggestion}?` : ""}`;
   });
   // A value that was worked out from others is not one that the person has to keep.
   const given = source === "default" && field.nullable ? (field.default ?? null) : value;

@@ -20,7 +20,10 @@ import { useStartKey } from "./start_key.ts";
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
-  const element = document.getElementById(`section-${step.section}`);
+  // As YAML there are no sections: what is missing is written there.
+  const element =
+    document.getElementById(`section-${step.section}`) ??
+    document.querySelector<HTMLElement>(".setup-main textarea");
   element?.scrollIntoView({ block: "start" });
   element?.focus({ preventScroll: true });
 }
@@ -160,6 +163,8 @@ function Issues() {
   const resolved = useSetup((state) => shown(state.resolved));
   const issues =
     resolved?.issues.filter(({ path }) => path !== "model_name" && path !== "dataset_name") ?? [];
+  const catalog = useApp((state) => shown(state.catalog));
+  const labels = new Map(algorithmOf(catalog, resolved)?.fields.map(({ key, label }) => [key, label]));
   const notes = resolved?.notes ?? [];
   if (issues.length === 0 && notes.length === 0) return null;
   const show = (path: string) => {
@@ -174,9 +179,9 @@ function Issues() {
         {issues.map(({ path, message }) => (
           <li key={`${path} ${message}`}>
             <button type="button" className="link-button" onClick={() => show(path)}>
-              {path || "The text"}
+              {labels.get(path) ?? (path || "The text")}
             </button>
-            <span>{message}</span>
+            {message.startsWith(path) ? message.slice(path.length) : `: ${message}`}
           </li>
         ))}
         {notes.map(({ path, message }) => (
