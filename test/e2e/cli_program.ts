@@ -31,6 +31,8 @@ export interface Program {
   readonly folder: string;
   /** Runs it to its end. `room`: the disk is full after so many bytes. */
   run(args: readonly string[], room?: number): Promise<Ended>;
+  /** Runs the program that compares the engine with recorded numbers. */
+  parity(args: readonly string[]): Promise<Ended>;
   /** Runs it until a line of standard output that `when` accepts, then sends the signal; resolves when it has ended. */
   runAndSignal(
     args: readonly string[],
@@ -53,9 +55,9 @@ export function copyProgram(): Program {
   cpSync(join(ROOT, "public"), join(folder, "public"), { recursive: true });
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(join(ROOT, "node_modules/webgpu"), join(folder, "node_modules/webgpu"), "junction");
-  const start = (args: readonly string[], room?: number): ChildProcess => {
+  const start = (args: readonly string[], room?: number, bundle = "cli"): ChildProcess => {
     const disk = room === undefined ? [] : ["--import", new URL("full_disk.mjs", import.meta.url).href];
-    return spawn(process.execPath, [...disk, join(folder, "dist/node/cli.mjs"), ...args], {
+    return spawn(process.execPath, [...disk, join(folder, `dist/node/${bundle}.mjs`), ...args], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, FULL_DISK_AFTER: String(room) },
@@ -64,6 +66,7 @@ export function copyProgram(): Program {
   return {
     folder,
     run: (args, room) => ended(start(args, room)),
+    parity: (args) => ended(start(args, undefined, "parity")),
     runAndSignal: (args, signal, when) => {
       const child = start(args);
       let sent = false;

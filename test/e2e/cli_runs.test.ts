@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { copyProgram, type Ended, type Program } from "./cli_program.ts";
+import { copyProgram, type Ended, type Program, ROOT } from "./cli_program.ts";
 
 const STEPS = 10;
 const CONFIG = `model_name: aligntune-tiny
@@ -152,7 +152,7 @@ describe("a run of the command line", { timeout: 120_000 }, () => {
   });
 });
 
-describe("the other commands", { timeout: 60_000 }, () => {
+describe.concurrent("the other commands", { timeout: 60_000 }, () => {
   it("validate shows every value and where it came from", async () => {
     const ended = await program.run(["validate", "--json", "--config", "run.yaml", "--set", "seed=7"]);
     expect(ended.code).toBe(0);
@@ -217,6 +217,14 @@ describe("the other commands", { timeout: 60_000 }, () => {
     expect([base.code, tuned.code]).toEqual([0, 0]);
     const loss = (ended: Ended) => Number(ended.lines().at(-1)?.["eval_loss"]);
     expect(loss(tuned)).toBeLessThan(loss(base));
+  });
+
+  it("parity: adapters that train exported have the logits that PEFT computed with them", async () => {
+    const ended = await program.parity([join(ROOT, "test/golden"), "--only", "forward-peft"]);
+    expect([ended.code, ended.stdout], ended.stderr).toEqual([
+      0,
+      expect.stringContaining("2 passed, 0 failed"),
+    ]);
   });
 
   it("diagnose names the adapter from where the program was copied to", async () => {

@@ -43,11 +43,12 @@ function zeros(name: string, shape: readonly number[], dtype: "F32" | "BF16" | "
 describe("an adapter of PEFT", () => {
   it.each(names)("is read and written back with the same bytes: %s", async (name) => {
     const adapter = await readAdapter(nodeFolder(`${ADAPTERS}/${name}`, name));
-    expect(adapter.config.r).toBe(4);
+    // Those that start with peft- are our own, which PEFT read: see scripts/check_peft.py.
+    expect(adapter.config.r).toBe(name.startsWith("peft-") ? 16 : 4);
     expect(adapter.notes).toEqual([]);
     const modules: AdapterModule[] = [];
     for (const [path, { a, b }] of adapter.modules) {
-      expect(path).toMatch(name === "gpt2" ? /^transformer\.h\.\d/ : /^model\.layers\.\d/);
+      expect(path).toMatch(name.endsWith("gpt2") ? /^transformer\.h\.\d/ : /^model\.layers\.\d/);
       const [inSize = 0, outSize = 0] = [a.shape[1], b.shape[0]];
       modules.push({ path, inSize, outSize, a: await a.floats(), b: await b.floats() });
     }
@@ -61,7 +62,7 @@ describe("an adapter of PEFT", () => {
       peft_type: "LORA",
       task_type: "CAUSAL_LM",
       inference_mode: true,
-      fan_in_fan_out: name === "gpt2",
+      fan_in_fan_out: name.endsWith("gpt2"),
       base_model_name_or_path: before.base_model_name_or_path,
       use_rslora: before.use_rslora,
       lora_alpha: before.lora_alpha,

@@ -13,7 +13,7 @@ const gpu = await testDevice();
 /** Files as data URLs, which both Node and a browser can fetch. */
 const FILES = import.meta.glob<string>(
   [
-    "../golden/{models,adapters}/{qwen3,qwen2,gemma3,gpt2,llama}/*.{json,safetensors}",
+    "../golden/{models,adapters}/{qwen3,qwen2,gemma3,gpt2,llama,peft-qwen3,peft-gpt2}/*.{json,safetensors}",
     "../golden/cases/{forward,sft,train}-*/*.{json,safetensors}",
   ],
   { query: "?url&inline", import: "default" },
