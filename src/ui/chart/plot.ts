@@ -63,14 +63,16 @@ function drawEnds(plot: uPlot, lines: readonly Line[]): void {
   const ends: { y: number; text: string; colour: string }[] = [];
   for (const [i, line] of lines.entries()) {
     if (line.raw) continue;
-    const value = lastOf(plot.data[i + 1] ?? []);
-    if (value === undefined) continue;
     // Beside an average stands the last measured value: the one that the rest of the page shows.
-    const measured = lines[i - 1]?.raw ? lastOf(plot.data[i] ?? []) : value;
+    const column = plot.data[lines[i - 1]?.raw ? i : i + 1] ?? [];
+    const value = lastOf(column);
     // A line that ended long ago has no end at the edge.
-    if (lastIndex(plot.data[i + 1] ?? []) < 0.7 * plot.data[0].length) continue;
-    const text = formatEnd(measured ?? value);
-    ends.push({ y: plot.valToPos(value, "y", true), text, colour: seriesColour(line.colour) });
+    if (value === undefined || lastIndex(column) < 0.7 * plot.data[0].length) continue;
+    ends.push({
+      y: plot.valToPos(value, "y", true),
+      text: formatEnd(value),
+      colour: seriesColour(line.colour),
+    });
   }
   ends.sort((a, b) => a.y - b.y);
   let free = bbox.top + size / 2;

@@ -45,13 +45,16 @@ export function Checkpoints({ run }: { run: RunView }) {
         <tbody>
           {run.checkpoints.map((checkpoint, i) => (
             <tr key={checkpoint.step}>
-              <td className="number">
-                {checkpoint.step} {checkpoint.best && <span className="pill good">Best</span>}
-                {i === run.checkpoints.length - 1 && <span className="pill">Latest</span>}
-              </td>
+              <td className="number">{checkpoint.step}</td>
               <td className="number">{formatMetric(loss.get(checkpoint.step))}</td>
               <td className="number">{formatBytes(checkpoint.bytes)}</td>
-              <td className="nowrap">{formatDate(checkpoint.saved)}</td>
+              <td>
+                <span className="row wrap">
+                  <span className="nowrap">{formatDate(checkpoint.saved)}</span>
+                  {checkpoint.best && <span className="pill good">Best</span>}
+                  {i === run.checkpoints.length - 1 && <span className="pill">Latest</span>}
+                </span>
+              </td>
               <td>
                 <Uses
                   run={run}

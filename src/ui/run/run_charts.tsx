@@ -54,6 +54,8 @@ function heroMetrics({ rows }: RunView, algorithm: AlgorithmInfo | undefined): r
 }
 
 const FIRST = ["learning_rate", "grad_norm", "tokens_per_second"];
+/** Names for chips, where there is little room. */
+const SHORT: Readonly<Record<string, string>> = { tokens_per_second: "Tokens/s" };
 const NOT_SHOWN = new Set([
   "loss",
   "eval_loss",
@@ -105,7 +107,7 @@ function SecondChart({ run }: { run: RunView }) {
           aria-pressed={name === chosen}
           onClick={() => setChosen(name)}
         >
-          {metricName(name)}
+          {SHORT[name] ?? metricName(name)}
         </button>
       ))}
       {others.length > 0 && (

@@ -12,7 +12,7 @@ export function RenderedRow() {
   const data = shown(row);
   if (row.state === "failed")
     return <ErrorCard failure={row.error} title="This row cannot be shown" compact />;
-  if (!data) return null;
+  if (!data) return <div className="skeleton rendered-skeleton" role="status" aria-label="Rendering a row" />;
   const { row: index, rowCount, pieces, tokens, limit } = data;
   return (
     <div className="stack tight">

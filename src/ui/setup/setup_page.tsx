@@ -9,6 +9,7 @@ import { ErrorCard } from "../errors/error_card.tsx";
 import { OpenButton } from "../import/open_button.tsx";
 import { saveText } from "../parts/save_file.ts";
 import { Segmented } from "../parts/segmented.tsx";
+import { useChord } from "./chord.ts";
 import { DataSection } from "./data_section.tsx";
 import { MethodSection } from "./method_section.tsx";
 import { ModelSection } from "./model_section.tsx";
@@ -28,6 +29,7 @@ export function SetupPage() {
     if (file) saveText(file.fileName, file.yaml, "text/yaml");
     else setView("yaml");
   };
+  useChord("s", () => void exportYaml());
   return (
     <div className="page setup">
       <div className="setup-head">

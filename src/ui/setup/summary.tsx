@@ -15,8 +15,8 @@ import {
 import { startSetup } from "../../store/setup_actions.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
+import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
-import { useStartKey } from "./start_key.ts";
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
@@ -46,7 +46,7 @@ export function Summary() {
     pressing.current = false;
     if (id !== undefined) navigate(`/run/${id}`);
   };
-  useStartKey(() => void start());
+  useChord("enter", () => void start());
   const label = running === undefined ? step.label : "Go to the run that is training";
   const dead = running === undefined && !step.ready && step.section === null;
   return (

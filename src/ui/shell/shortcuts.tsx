@@ -11,6 +11,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["/", "Search the settings"],
   ["?", "Show these keys"],
   ["Ctrl or ⌘ + Enter", "Start training, on New run"],
+  ["Ctrl or ⌘ + S", "Export the configuration, on New run"],
 ];
 
 const KEPT = "aligntune.keys";
