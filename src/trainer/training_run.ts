@@ -359,7 +359,7 @@ function scheduleOf(config: SftConfig, total: number): ScheduleOptions {
     cycles: config.num_cycles,
     endShare: config.lr_end / config.learning_rate,
     power: config.power,
-    decaySteps: config.num_decay_steps ?? 0,
+    decaySteps: config.num_decay_steps ?? Math.ceil(total / 10),
     minShare: config.min_lr_ratio,
   };
 }

@@ -201,6 +201,24 @@ describe("the same seed", () => {
   });
 });
 
+describe("the learning rate", () => {
+  it("of warmup_stable_decay falls in the last tenth of the run where nothing is said", async () => {
+    const settings = { max_steps: 20, batch_size: 1, learning_rate: 0.01, warmup_steps: 2 };
+    const rows = tinyRows(spec, [4]);
+    const { run, log } = await tinyRun(gpu, {
+      tiny,
+      rows,
+      settings: { ...settings, lr_scheduler: "warmup_stable_decay" },
+    });
+    await run.train(GO);
+    const rates = log.map((line) => (line["learning_rate"] ?? Number.NaN) / 0.01);
+    // Steps 0 and 1 warm up, 18 and 19 decay along half a cosine: 1 and (1 + cos(pi / 2)) / 2.
+    expect(rates.slice(0, 2)).toEqual([0, 0.5]);
+    expect(rates.slice(2, 19).every((rate) => rate === 1)).toBe(true);
+    expect(rates[19]).toBeCloseTo(0.5, 12);
+  });
+});
+
 describe("evaluation", () => {
   const rows = tinyRows(spec, [9, 3, 12, 2, 7]);
 
