@@ -94,37 +94,16 @@ function cardSettings(config: SftConfig): Record<string, unknown> {
   return Object.fromEntries(keys.map((key) => [key, config[key]]));
 }
 
-/** All weights under their names in the base's file, f32. Tables that were split by rows are put together again. */
+/** All weights under their names in the base's file, f32. */
 async function modelFile(engine: Engine): Promise<Asset> {
-  const pieces = new Map<
-    string,
-    { row: number; rows: number; cols: number[]; data: Float32Array<ArrayBuffer> }[]
-  >();
-  for (const [name, { shape, data }] of await engine.pool.read(engine.gpu, "params")) {
-    const [, table = name, row = "0"] = /^(.*)\[(\d+)\]$/.exec(name) ?? [];
-    const [rows = 1, ...cols] = shape;
-    pieces.set(table, [...(pieces.get(table) ?? []), { row: Number(row), rows, cols, data }]);
-  }
+  const values = await engine.pool.read(engine.gpu, "params");
   return safetensorsAsset(
     "model.safetensors",
-    [...pieces].map(([name, parts]) => ({
+    [...values].map(([name, { shape, data }]) => ({
       name,
       dtype: "F32" as const,
-      shape: [parts.reduce((sum, { rows }) => sum + rows, 0), ...(parts[0]?.cols ?? [])],
-      bytes: async () =>
-        join(parts.toSorted((a, b) => a.row - b.row).map(({ data }) => encodeFloats(data, "F32"))),
+      shape,
+      bytes: async () => encodeFloats(data, "F32"),
     })),
   );
-}
-
-function join(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const [only] = parts;
-  if (parts.length === 1 && only) return only;
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
