@@ -1,5 +1,5 @@
-import { type ParseArgsConfig, parseArgs } from "node:util";
 import { AppError } from "../lib/errors.ts";
+import { type Arguments, readArguments } from "./arguments.ts";
 import { diagnose } from "./commands/diagnose.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { generate } from "./commands/generate.ts";
@@ -9,80 +9,6 @@ import { validate } from "./commands/validate.ts";
 import { installDawn } from "./dawn.ts";
 import { createOutput, exitCodeOf, type Output, reportError } from "./output.ts";
 import { COMMAND_USAGE, USAGE } from "./usage.ts";
-
-type Options = NonNullable<ParseArgsConfig["options"]>;
-
-const TEXT = { type: "string" } as const;
-const TEXTS = { type: "string", multiple: true } as const;
-const FLAG = { type: "boolean" } as const;
-const COMMON = { json: FLAG, help: FLAG };
-const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
-
-/** The options of each command; any other is refused. */
-const COMMANDS: Readonly<Record<string, Options>> = {
-  train: { ...CONFIGURATION, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
-  validate: CONFIGURATION,
-  evaluate: { ...CONFIGURATION, adapter: TEXT, "skip-bad-rows": FLAG },
-  generate: {
-    ...{ model: TEXT, adapter: TEXT, prompt: TEXTS, prompts: TEXT, system: TEXT, raw: FLAG },
-    ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
-    ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
-  },
-  diagnose: {},
-  recipes: {},
-};
-
-/** What was given on the command line, read by name. */
-class Arguments {
-  readonly words: readonly string[];
-  readonly #values: Readonly<Record<string, unknown>>;
-
-  constructor(words: readonly string[], values: Readonly<Record<string, unknown>>) {
-    this.words = words;
-    this.#values = values;
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#values[name];
-    return typeof value === "string" ? value : undefined;
-  }
-
-  texts(name: string): readonly string[] {
-    const value = this.#values[name];
-    return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
-  }
-
-  flag(name: string): boolean {
-    return this.#values[name] === true;
-  }
-
-  /** Throws `config-invalid` for a text that is no number. */
-  number(name: string, fallback: number): number {
-    const text = this.text(name);
-    if (text === undefined) return fallback;
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isFinite(value))
-      throw new AppError("config-invalid", `--${name} must be a number, and is "${text}".`);
-    return value;
-  }
-}
-
-function readArguments(command: string, rest: readonly string[]): Arguments {
-  const options = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-  if (!options) throw new AppError("config-invalid", `There is no command "${command}".\n\n${USAGE}`);
-  const usage = COMMAND_USAGE[command] ?? USAGE;
-  let parsed: ReturnType<typeof parseArgs>;
-  try {
-    parsed = parseArgs({ args: [...rest], allowPositionals: true, options: { ...COMMON, ...options } });
-  } catch (cause) {
-    const [message] = (cause instanceof Error ? cause.message : String(cause)).split(". ");
-    throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
-  }
-  const { values, positionals } = parsed;
-  if (positionals.length > (command === "recipes" ? 1 : 0))
-    throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
-  return new Arguments(positionals, values);
-}
 
 /** Throws `config-invalid` when a command that needs a configuration was given nothing of one. */
 function configurationOf(command: string, args: Arguments) {

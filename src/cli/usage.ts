@@ -1,4 +1,4 @@
-/** What `--help` says of each command. Options are checked against COMMANDS in main.ts, not against this text. */
+/** What `--help` says of each command. Options are checked against COMMANDS in arguments.ts, not against this text. */
 export const USAGE = `npm run aligntune -- COMMAND [options]
 
   train      fine-tune a model

@@ -17,7 +17,8 @@ export async function validate(
   const values = Object.fromEntries(
     Object.entries(loaded.origins).map(([key, { value, source }]) => [key, { value, source }]),
   );
-  output.emit({ valid: true, algorithm: loaded.algorithm, values });
+  const notes = loaded.notes.map(({ message }) => message);
+  output.emit({ valid: true, algorithm: loaded.algorithm, notes, values });
   for (const [key, { value, source }] of Object.entries(values)) {
     output.say(`${key}: ${JSON.stringify(value)}${source === "default" ? "" : `  (${source})`}`);
   }
