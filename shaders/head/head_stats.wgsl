@@ -8,8 +8,8 @@
 // Shapes    z: (M, stride) f32, of which `columns` are valid; targets: (M) u32
 //           state: (M, 8): m, E, A, S, z' of the target, max z' (as m), index of the max (u32), spare
 // Workgroup 24 * THREADS bytes
-// Dispatch  M workgroups, one row each; strided partial sums in blocks of 32, then a tree in fixed order: bitwise repeatable,
-//           and a row's result does not depend on M.
+// Dispatch  THREADS threads share a row: strided partial sums in blocks of 32, then a tree in fixed order: bitwise repeatable,
+//           and a row's result does not depend on M. One row a workgroup; 16 if a row has one thread, to fill a CPU's vectors.
 // Oracle    test/reference/head.ts, headForward()
 
 struct Params { columns: u32, firstColumn: u32, stride: u32, softcap: f32, temperature: f32 }
@@ -24,6 +24,8 @@ const FIRST = 0u; // one of 0, 1: merge into the state (0) or begin it (1)
 @group(0) @binding(2) var<storage, read_write> state: array<u32>;
 @group(0) @binding(3) var<uniform> p: Params;
 @group(0) @binding(4) var<uniform> step: Step;
+
+const GROUP = select(1u, 16u, THREADS == 1u); // rows
 
 var<workgroup> best: array<f32, THREADS>;
 var<workgroup> bestIndex: array<u32, THREADS>;
@@ -48,14 +50,16 @@ fn scaled(raw: f32) -> f32 {
   return raw / p.temperature;
 }
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS * GROUP)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = group.y * groups.x + group.x;
-  if (row >= step.M) { return; }
+  let unit = (group.y * groups.x + group.x) * GROUP + thread / THREADS;
+  let lane = thread % THREADS;
+  let inside = unit < step.M;
+  let row = select(0u, unit, inside);
   let base = row * p.stride;
 
   var top = -1e30;
@@ -67,21 +71,25 @@ fn main(
       topColumn = c;
     }
   }
-  best[lane] = top;
-  bestIndex[lane] = topColumn;
-  for (var width = THREADS / 2u; width > 0u; width /= 2u) {
-    workgroupBarrier();
-    if (lane < width) {
-      let other = best[lane + width];
-      let otherIndex = bestIndex[lane + width];
-      if (other > best[lane] || (other == best[lane] && otherIndex < bestIndex[lane])) {
-        best[lane] = other;
-        bestIndex[lane] = otherIndex;
+  if (THREADS > 1u) {
+    best[lane] = top;
+    bestIndex[lane] = topColumn;
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+      workgroupBarrier();
+      if (lane < width) {
+        let other = best[lane + width];
+        let otherIndex = bestIndex[lane + width];
+        if (other > best[lane] || (other == best[lane] && otherIndex < bestIndex[lane])) {
+          best[lane] = other;
+          bestIndex[lane] = otherIndex;
+        }
       }
     }
+    workgroupBarrier();
+    top = best[0];
+    topColumn = bestIndex[0];
   }
-  workgroupBarrier();
-  let chunkMax = best[0];
+  let chunkMax = top;
 
   var sums = vec3f(); // E, A, S
   for (var start = lane; start < p.columns; start += 32u * THREADS) {
@@ -95,21 +103,24 @@ fn main(
     }
     sums += block;
   }
-  partial[lane] = sums;
-  for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+  if (THREADS > 1u) {
+    partial[lane] = sums;
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+      workgroupBarrier();
+      if (lane < width) { partial[lane] += partial[lane + width]; }
+    }
     workgroupBarrier();
-    if (lane < width) { partial[lane] += partial[lane + width]; }
+    sums = partial[0];
   }
-  workgroupBarrier();
-  if (lane > 0u) { return; }
+  if (lane > 0u || !inside) { return; }
 
-  let chunk = partial[0];
+  let chunk = sums;
   var m = chunkMax;
   var E = chunk.x;
   var A = chunk.y;
   var S = chunk.z;
   var targetZ = 0.0;
-  var index = p.firstColumn + bestIndex[0];
+  var index = p.firstColumn + topColumn;
   let at = 8u * row;
   if (FIRST == 0u) {
     let oldMax = bitcast<f32>(state[at]);

@@ -5,8 +5,8 @@
 // Source    derivative of Ba, Kiros and Hinton, arXiv:1607.06450, eq. 4
 // Shapes    x, dy, dx: (N, C) f32; weight: (C) f32; stats: (N, 2) f32, mean and rstd, from layernorm_forward
 // Workgroup 8 * THREADS bytes
-// Dispatch  N workgroups, one row each; strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
-//           result does not depend on N.
+// Dispatch  THREADS threads share a row: strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
+//           result does not depend on N. One row a workgroup; 16 if a row has one thread, to fill a CPU's vectors.
 // Oracle    test/reference/norm.ts, layernormBackward()
 
 struct Params { C: u32 }
@@ -24,17 +24,20 @@ const ACCUMULATE = 0u; // one of 0, 1: dx is overwritten (0) or added to (1)
 @group(0) @binding(5) var<uniform> p: Params;
 @group(0) @binding(6) var<uniform> step: Step;
 
+const GROUP = select(1u, 16u, THREADS == 1u); // rows
+
 var<workgroup> partial: array<vec2f, THREADS>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS * GROUP)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = group.y * groups.x + group.x;
-  let rows = select(step.N, step.M, ROWS == 1u);
-  if (row >= rows) { return; }
+  let unit = (group.y * groups.x + group.x) * GROUP + thread / THREADS;
+  let lane = thread % THREADS;
+  let inside = unit < select(step.N, step.M, ROWS == 1u);
+  let row = select(0u, unit, inside);
   let base = row * p.C;
   let mean = stats[2u * row];
   let scale = stats[2u * row + 1u];
@@ -44,13 +47,17 @@ fn main(
     let g = dy[base + c] * weight[c];
     sum += vec2f(g, g * (x[base + c] - mean) * scale);
   }
-  partial[lane] = sum;
-  for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+  if (THREADS > 1u) {
+    partial[lane] = sum;
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+      workgroupBarrier();
+      if (lane < width) { partial[lane] += partial[lane + width]; }
+    }
     workgroupBarrier();
-    if (lane < width) { partial[lane] += partial[lane + width]; }
+    sum = partial[0];
   }
-  workgroupBarrier();
-  let means = partial[0] / f32(p.C);
+  let means = sum / f32(p.C);
+  if (!inside) { return; }
 
   for (var c = lane; c < p.C; c += THREADS) {
     let g = dy[base + c] * weight[c];

@@ -5,8 +5,8 @@
 // Source    Ba, Kiros and Hinton, arXiv:1607.06450, eq. 4; the variance is that of a population, as in GPT-2
 // Shapes    x, y: (N, C) f32; weight, bias: (C) f32; stats: (N, 2) f32, mean and rstd
 // Workgroup 4 * THREADS bytes
-// Dispatch  N workgroups, one row each; strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
-//           result does not depend on N.
+// Dispatch  THREADS threads share a row: strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
+//           result does not depend on N. One row a workgroup; 16 if a row has one thread, to fill a CPU's vectors.
 // Oracle    test/reference/norm.ts, layernormForward()
 
 struct Params { C: u32, eps: f32 }
@@ -23,9 +23,12 @@ const ROWS = 0u; // one of 0, 1: the rows counted by Step are N tokens (0) or M 
 @group(0) @binding(5) var<uniform> p: Params;
 @group(0) @binding(6) var<uniform> step: Step;
 
+const GROUP = select(1u, 16u, THREADS == 1u); // rows
+
 var<workgroup> partial: array<f32, THREADS>;
 
 fn total(lane: u32, value: f32) -> f32 {
+  if (THREADS == 1u) { return value; }
   workgroupBarrier();
   partial[lane] = value;
   for (var width = THREADS / 2u; width > 0u; width /= 2u) {
@@ -36,15 +39,16 @@ fn total(lane: u32, value: f32) -> f32 {
   return partial[0];
 }
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS * GROUP)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = group.y * groups.x + group.x;
-  let rows = select(step.N, step.M, ROWS == 1u);
-  if (row >= rows) { return; }
+  let unit = (group.y * groups.x + group.x) * GROUP + thread / THREADS;
+  let lane = thread % THREADS;
+  let inside = unit < select(step.N, step.M, ROWS == 1u);
+  let row = select(0u, unit, inside);
   let base = row * p.C;
 
   var sum = 0.0;
@@ -57,6 +61,7 @@ fn main(
     squares += value * value;
   }
   let scale = inverseSqrt(total(lane, squares) / f32(p.C) + p.eps);
+  if (!inside) { return; }
 
   for (var c = lane; c < p.C; c += THREADS) {
     y[base + c] = (x[base + c] - mean) * scale * weight[c] + bias[c];

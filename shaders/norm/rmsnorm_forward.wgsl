@@ -5,8 +5,8 @@
 // Source    Zhang and Sennrich, arXiv:1910.07467, eq. 4; Gemma adds 1 to the weight
 // Shapes    x, y: (N, C) f32; weight: (C) f32; rstd: (N) f32
 // Workgroup 4 * THREADS bytes
-// Dispatch  N workgroups, one row each; strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
-//           result does not depend on N.
+// Dispatch  THREADS threads share a row: strided partial sums, then a tree in fixed order: bitwise repeatable, and a row's
+//           result does not depend on N. One row a workgroup; 16 if a row has one thread, to fill a CPU's vectors.
 // Oracle    test/reference/norm.ts, rmsnormForward()
 
 struct Params { C: u32, eps: f32, offset: f32 }
@@ -22,17 +22,20 @@ const ROWS = 0u; // one of 0, 1: the rows counted by Step are N tokens (0) or M 
 @group(0) @binding(4) var<uniform> p: Params;
 @group(0) @binding(5) var<uniform> step: Step;
 
+const GROUP = select(1u, 16u, THREADS == 1u); // rows
+
 var<workgroup> partial: array<f32, THREADS>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS * GROUP)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = group.y * groups.x + group.x;
-  let rows = select(step.N, step.M, ROWS == 1u);
-  if (row >= rows) { return; }
+  let unit = (group.y * groups.x + group.x) * GROUP + thread / THREADS;
+  let lane = thread % THREADS;
+  let inside = unit < select(step.N, step.M, ROWS == 1u);
+  let row = select(0u, unit, inside);
   let base = row * p.C;
 
   var sum = 0.0;
@@ -40,13 +43,17 @@ fn main(
     let value = x[base + c];
     sum += value * value;
   }
-  partial[lane] = sum;
-  for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+  if (THREADS > 1u) {
+    partial[lane] = sum;
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+      workgroupBarrier();
+      if (lane < width) { partial[lane] += partial[lane + width]; }
+    }
     workgroupBarrier();
-    if (lane < width) { partial[lane] += partial[lane + width]; }
+    sum = partial[0];
   }
-  workgroupBarrier();
-  let scale = inverseSqrt(partial[0] / f32(p.C) + p.eps);
+  let scale = inverseSqrt(sum / f32(p.C) + p.eps);
+  if (!inside) { return; }
 
   for (var c = lane; c < p.C; c += THREADS) {
     y[base + c] = x[base + c] * scale * (weight[c] + p.offset);

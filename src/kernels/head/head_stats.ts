@@ -46,7 +46,7 @@ export function headStats(
     headStatsKernel,
     args,
     { columns, firstColumn, stride, softcap, temperature },
-    flatGrid((step) => step.M),
+    flatGrid((step) => Math.ceil(step.M / (threads === 1 ? 16 : 1))),
     { consts: { THREADS: threads, FIRST: first ? 1 : 0 } },
   );
 }

@@ -36,7 +36,7 @@ export function layernormBackward(
     layernormBackwardKernel,
     args,
     { C },
-    flatGrid((step) => step[rows]),
+    flatGrid((step) => Math.ceil(step[rows] / (threads === 1 ? 16 : 1))),
     { consts: { THREADS: threads, ROWS: rows === "M" ? 1 : 0, ACCUMULATE: accumulate ? 1 : 0 } },
   );
 }

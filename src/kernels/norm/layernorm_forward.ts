@@ -35,7 +35,7 @@ export function layernormForward(
     layernormForwardKernel,
     args,
     { C, eps },
-    flatGrid((step) => step[rows]),
+    flatGrid((step) => Math.ceil(step[rows] / (threads === 1 ? 16 : 1))),
     { consts: { THREADS: threads, ROWS: rows === "M" ? 1 : 0 } },
   );
 }

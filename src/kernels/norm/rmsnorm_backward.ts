@@ -34,7 +34,7 @@ export function rmsnormBackward(
     rmsnormBackwardKernel,
     args,
     { C, offset },
-    flatGrid((step) => step[rows]),
+    flatGrid((step) => Math.ceil(step[rows] / (threads === 1 ? 16 : 1))),
     { consts: { THREADS: threads, ROWS: rows === "M" ? 1 : 0, ACCUMULATE: accumulate ? 1 : 0 } },
   );
 }

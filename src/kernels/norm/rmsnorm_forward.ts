@@ -36,7 +36,7 @@ export function rmsnormForward(
     rmsnormForwardKernel,
     args,
     { C, eps, offset },
-    flatGrid((step) => step[rows]),
+    flatGrid((step) => Math.ceil(step[rows] / (threads === 1 ? 16 : 1))),
     {
       consts: { THREADS: threads, ROWS: rows === "M" ? 1 : 0 },
     },

@@ -7,16 +7,21 @@ import { type HeadOptions, headForward } from "../../reference/head.ts";
 const gpu = await testGpu();
 
 /** The vocabulary is no multiple of the chunk, nor the chunk of 64; the capacity is larger than the rows in use. */
-const [CAPACITY, M, V, STRIDE] = [7, 5, 331, 130] as const;
+const [CAPACITY, M, V, STRIDE] = [21, 19, 331, 130] as const;
 const PLAIN: HeadOptions = { softcap: 0, temperature: 1 };
-const targets = [0, 129, 130, 330, 77, 3, 3];
+const targets = repeated([0, 129, 130, 330, 77, 3, 3]);
+
+/** For every row, also past the sixteen that share a workgroup. */
+function repeated(values: readonly number[]): number[] {
+  return Array.from({ length: CAPACITY }, (_, m) => values[m % values.length] ?? 0);
+}
 
 /** Logits of every size: rows at 80, at -80, spread over 160, flat but for one, and ordinary ones. */
 function logits(): number[][] {
   const noise = uniforms(7, CAPACITY * V, -4, 4);
-  const shifts = [0, 80, -80, 0, 0, 0, 0];
+  const shifts = repeated([0, 80, -80, 0, 0, 0, 0]);
   return shifts.map((shift, m) =>
-    noise.slice(m * V, (m + 1) * V).map((v) => Math.fround(m === 3 ? 20 * v : v + shift)),
+    noise.slice(m * V, (m + 1) * V).map((v) => Math.fround(m % 7 === 3 ? 20 * v : v + shift)),
   );
 }
 

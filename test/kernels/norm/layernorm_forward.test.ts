@@ -5,8 +5,8 @@ import * as reference from "../../reference/norm.ts";
 
 const gpu = await testGpu();
 
-/** C is no multiple of 64, and the capacity is larger than the rows in use. */
-const [CAPACITY, N, C] = [9, 7, 83] as const;
+/** C is no multiple of 64, N none of 16, and the capacity is larger than the rows in use. */
+const [CAPACITY, N, C] = [21, 19, 83] as const;
 const x = uniforms(1, CAPACITY * C, -1, 5); // the mean is not 0
 const weight = uniforms(2, C);
 const bias = uniforms(3, C);
