@@ -2,6 +2,7 @@ import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
 import { isGoing, patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
+import { useSetup } from "./setup.ts";
 
 /** What the page asks about runs. A refusal is kept with the run, where it is shown. */
 
@@ -88,7 +89,9 @@ export async function discardRun(runId: string): Promise<boolean> {
 export async function resumeRun(runId: string, step: number | null): Promise<void> {
   await about(runId, async () => {
     if (step !== null) useRuns.setState((state) => rewound(state, runId, step));
-    const result = await request("resume", { runId, step, files: {} });
+    // Files do not outlive the page: those that were picked again for the setup are the ones that the run had.
+    const { files } = useSetup.getState();
+    const result = await request("resume", { runId, step, files });
     if (step === null) return;
     useRuns.setState((state) =>
       patchRun(state, runId, ({ summary }) => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isConfigJson, recognise } from "../../src/ui/import/recognise.ts";
-import { cellText } from "../../src/ui/setup/data_status.ts";
+import { cellText, columnsOf, rolesGiven, statusOf } from "../../src/ui/setup/data_status.ts";
 import { endingOf } from "../../src/ui/setup/pasted.ts";
 
 const file = (name: string, text = "x"): File => new File([text], name);
@@ -60,5 +60,41 @@ describe("cellText", () => {
 
   it("leaves anything else alone", () => {
     for (const cell of ["plain", '[{"x":1}]', "[{broken"]) expect(cellText(cell)).toBe(cell);
+  });
+});
+
+describe("the roles of columns", () => {
+  it("are read from a mapping in either direction", () => {
+    const columns = ["q", "a"];
+    expect(rolesGiven({ q: "prompt" }, columns)).toEqual({ q: "prompt", a: "a" });
+    expect(rolesGiven({ prompt: "q" }, columns)).toEqual({ q: "prompt", a: "a" });
+    expect(rolesGiven(null, columns)).toEqual({ q: "q", a: "a" });
+  });
+
+  it("can be given where no row could be read, when the error names the columns", () => {
+    expect(columnsOf({ columns: ["q", 3, "a"] })).toEqual(["q", "a"]);
+    expect(columnsOf({})).toEqual([]);
+  });
+
+  it("are named in one sentence", () => {
+    const data = {
+      name: "d",
+      rowCount: 2,
+      columns: ["q", "answer", "id"],
+      roles: { q: "prompt", answer: "answer", id: "id" },
+      format: "prompt with answer",
+      mappingDirection: null,
+      rows: [],
+      problems: [],
+      problemTotal: 0,
+      notes: [],
+      splits: { train: 2, validation: 0, test: 0 },
+      lengths: { bins: [], max: 1, limit: 1, cut: 0 },
+    };
+    expect(statusOf(data)).toEqual({
+      ready: true,
+      text: "Ready, read as prompt with answer: q → prompt, answer.",
+    });
+    expect(statusOf({ ...data, rowCount: 0 }).ready).toBe(false);
   });
 });

@@ -102,7 +102,7 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   },
   "file-missing": {
     title: "A file is not there",
-    advice: "Drop the files again: a browser forgets them when the page is reloaded.",
+    advice: "Drop the files again, then go on: a browser forgets them when the page is reloaded.",
     fixes: [settings("Choose the files again")],
   },
   "checkpoint-invalid": {

@@ -20,7 +20,7 @@ export function DataProblems({ data }: { data: DataPreview }) {
       <ul className="small">
         {problems.slice(0, MOST).map(({ line, message }) => (
           <li key={`${line} ${message}`}>
-            Line {formatCount(line)}: {message}
+            {/^(Line|Row) \d/.test(message) ? message : `Line ${formatCount(line)}: ${message}`}
           </li>
         ))}
       </ul>

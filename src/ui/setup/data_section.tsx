@@ -1,15 +1,16 @@
 import { FileUp } from "lucide-react";
 import { useState } from "react";
 import { useApp } from "../../store/app.ts";
-import { shown } from "../../store/failure.ts";
+import { type Failure, shown } from "../../store/failure.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { pickDataset, pickSample } from "../../store/setup_actions.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes, formatCount, plural } from "../format.ts";
 import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
+import { ColumnHead } from "./column_head.tsx";
 import { DataProblems } from "./data_problems.tsx";
-import { statusOf } from "./data_status.ts";
+import { columnsOf, rolesGiven, statusOf } from "./data_status.ts";
 import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
 import { pastedFile } from "./pasted.ts";
@@ -117,11 +118,33 @@ function PasteSource({ onDone }: { onDone: () => void }) {
   );
 }
 
+/** Why the rows cannot be read; where the columns are known, their roles can be given all the same. */
+function Unreadable({ failure }: { failure: Failure }) {
+  const mapping = useSetup((state) => settingOf(shown(state.resolved), state.given, "column_mapping"));
+  const columns = columnsOf(failure.details);
+  const roles = rolesGiven(mapping, columns);
+  return (
+    <div className="stack">
+      <ErrorCard failure={failure} compact />
+      {columns.length > 0 && (
+        <fieldset className="stack tight">
+          <legend className="field-label">What is each column?</legend>
+          <div className="field-grid">
+            {columns.map((column) => (
+              <ColumnHead key={column} columns={columns} roles={roles} column={column} />
+            ))}
+          </div>
+        </fieldset>
+      )}
+    </div>
+  );
+}
+
 /** What was read of the data. */
 function Preview() {
   const preview = useSetup((state) => state.preview);
   const data = shown(preview);
-  if (preview.state === "failed") return <ErrorCard failure={preview.error} compact />;
+  if (preview.state === "failed") return <Unreadable failure={preview.error} />;
   if (preview.state === "empty") return null;
   if (data === null)
     return (
@@ -137,7 +160,7 @@ function Preview() {
       <p className={status.ready ? "note good" : "note warn"}>{status.text}</p>
       <p className="muted small">
         {plural(data.rowCount, "row")}: {formatCount(train)} to train, {formatCount(validation)} to evaluate,{" "}
-        {formatCount(test)} for a test · read as {data.format}
+        {formatCount(test)} for a test
         {data.notes.length > 0 && ` · ${data.notes.join(" ")}`}
       </p>
       <DataProblems data={data} />

@@ -3,30 +3,55 @@ import type { DataPreview } from "../../protocol/messages.ts";
 
 /** Roles of the methods that learn from preferences or rewards: they mean nothing here. */
 const OTHER_METHODS = new Set(["chosen", "rejected", "reference", "test_cases"]);
+/** Names that mean something by themselves, beside the roles that can be given. */
+const OWN_NAMES = ["question", "query", "conversations", "conversation", "target"];
 
 /** What a column can be for a method that learns from examples. */
-export const EXAMPLE_ROLES: readonly string[] = ROLES.filter((role) => !OTHER_METHODS.has(role));
+export const EXAMPLE_ROLES: readonly string[] = [
+  ...ROLES.filter((role) => !OTHER_METHODS.has(role)),
+  ...OWN_NAMES,
+];
+
+/** The role that a name stands for; null when it stands for none. */
+export const knownRole = (role: string | undefined): string | null =>
+  role !== undefined && EXAMPLE_ROLES.includes(role) ? role : null;
 
 /** The role that a column plays; null when it plays none. */
-export const roleOf = ({ roles }: DataPreview, column: string): string | null => {
-  const role = roles[column];
-  return role !== undefined && EXAMPLE_ROLES.includes(role) ? role : null;
-};
+export const roleOf = ({ roles }: DataPreview, column: string): string | null => knownRole(roles[column]);
+
+/** Columns with the roles that they play: the mapping that says the same. */
+export const knownRoles = (data: Pick<DataPreview, "columns" | "roles">): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    data.columns.flatMap((column) => {
+      const role = knownRole(data.roles[column]);
+      return role === null ? [] : [[column, role] as const];
+    }),
+  );
+
+/** Columns that an error of the data names, so that their roles can be given although no row could be read. */
+export function columnsOf(details: Readonly<Record<string, unknown>>): readonly string[] {
+  const { columns } = details;
+  return Array.isArray(columns) ? columns.filter((column) => typeof column === "string") : [];
+}
+
+/** What a given mapping says of the columns, whichever way it is written. */
+export function rolesGiven(mapping: unknown, columns: readonly string[]): Readonly<Record<string, string>> {
+  const pairs = typeof mapping === "object" && mapping !== null ? Object.entries(mapping) : [];
+  const given = pairs.flatMap(([key, value]) => {
+    if (columns.includes(key)) return [[key, String(value)] as const];
+    return columns.includes(String(value)) ? [[String(value), key] as const] : [];
+  });
+  return { ...Object.fromEntries(columns.map((column) => [column, column])), ...Object.fromEntries(given) };
+}
 
 /** Whether the columns can be learned from, in a sentence. */
 export function statusOf(data: DataPreview): { readonly ready: boolean; readonly text: string } {
-  const used = data.columns.flatMap((column) => {
-    const role = roleOf(data, column);
-    if (role === null) return [];
-    return [role === column ? column : `${column} → ${role}`];
-  });
   if (data.rowCount === 0) return { ready: false, text: "There are no rows in this data." };
-  if (used.length === 0)
-    return {
-      ready: false,
-      text: `No column has a known role. Found: ${data.columns.join(", ")}. Say in the column headers what each is.`,
-    };
-  return { ready: data.problemTotal < data.rowCount, text: `Ready: ${used.join(", ")}.` };
+  const used = Object.entries(knownRoles(data)).map(([column, role]) =>
+    role === column ? column : `${column} → ${role}`,
+  );
+  const columns = used.length > 0 ? `: ${used.join(", ")}` : "";
+  return { ready: data.problemTotal < data.rowCount, text: `Ready, read as ${data.format}${columns}.` };
 }
 
 interface Message {

@@ -1,17 +1,16 @@
 import { useState } from "react";
 import type { DataPreview } from "../../protocol/messages.ts";
-import { mappingWith } from "../../store/setup.ts";
-import { setSetting } from "../../store/setup_actions.ts";
 import { formatCount, plural } from "../format.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
-import { cellText, EXAMPLE_ROLES, roleOf } from "./data_status.ts";
+import { ColumnHead } from "./column_head.tsx";
+import { cellText } from "./data_status.ts";
 
 const FEW = 5;
 
 /** The first rows, with the role of each column in its header. */
 export function DataTable({ data }: { data: DataPreview }) {
   const [all, setAll] = useState(false);
-  const { columns, rows, rowCount } = data;
+  const { columns, roles, rows, rowCount } = data;
   const visible = all ? rows : rows.slice(0, FEW);
   return (
     <div className="stack tight">
@@ -27,7 +26,7 @@ export function DataTable({ data }: { data: DataPreview }) {
               </th>
               {columns.map((column) => (
                 <th key={column} scope="col">
-                  <ColumnHead data={data} column={column} />
+                  <ColumnHead columns={columns} roles={roles} column={column} />
                 </th>
               ))}
             </tr>
@@ -58,37 +57,5 @@ export function DataTable({ data }: { data: DataPreview }) {
         )}
       </div>
     </div>
-  );
-}
-
-function ColumnHead({ data, column }: { data: DataPreview; column: string }) {
-  const role = roleOf(data, column);
-  const known = Object.fromEntries(
-    data.columns.flatMap((name) => {
-      const other = roleOf(data, name);
-      return other === null ? [] : [[name, other] as const];
-    }),
-  );
-  const pick = (next: string) =>
-    setSetting("column_mapping", mappingWith(known, column, next === "" ? null : next));
-  return (
-    <span className="column-head">
-      <span className="ellipsis" title={column}>
-        {column}
-      </span>
-      <select
-        className="select role-select"
-        aria-label={`Role of the column ${column}`}
-        value={role ?? ""}
-        onChange={(event) => pick(event.target.value)}
-      >
-        <option value="">not used</option>
-        {EXAMPLE_ROLES.map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </span>
   );
 }
