@@ -3,10 +3,11 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { ropeTable } from "../kernels/rope/tables.ts";
+import { invariant } from "../lib/errors.ts";
 import type { Capacity, TableName } from "./batch_tables.ts";
-import type { Adapter } from "./lora.ts";
+import type { Adapter, LayerAdapter } from "./lora.ts";
 import type { ModelSpec } from "./spec.ts";
-import type { ModelWeights } from "./weights.ts";
+import type { LayerWeights, ModelWeights } from "./weights.ts";
 
 /** Everything that recording a pass over the model needs; nothing in it changes while a program is recorded. */
 export interface ModelContext {
@@ -35,4 +36,14 @@ export function uploadRope(gpu: Gpu, spec: ModelSpec, positions: number): Record
       return [name, table];
     }),
   );
+}
+
+/** The weights of a layer, and its adapters where there are any. */
+export function layerOf(
+  { weights, adapter }: ModelContext,
+  layer: number,
+): { readonly weights: LayerWeights; readonly adapter: LayerAdapter | undefined } {
+  const found = weights.layers[layer];
+  invariant(found, `no layer ${layer}`);
+  return { weights: found, adapter: adapter?.layers[layer] };
 }

@@ -1,11 +1,12 @@
 import type { Tensor } from "../gpu/tensor.ts";
 import { linearNt } from "../kernels/linear/linear_nt.ts";
 import { sampleToken } from "../kernels/sample/sample_token.ts";
+import { attentionInputs } from "../model/attention_branch.ts";
 import type { ModelContext } from "../model/context.ts";
 import { embed } from "../model/decoder.ts";
 import { blockForward } from "../model/decoder_block.ts";
 import { normForward } from "../model/norm.ts";
-import { appendToCache, attentionInputs, decodeBlock } from "./decode_block.ts";
+import { appendToCache, decodeBlock } from "./decode_block.ts";
 import type { DecodeTables } from "./decode_tables.ts";
 import type { KvCache } from "./kv_cache.ts";
 
@@ -32,7 +33,7 @@ export function recordPrefill(context: ModelContext, cache: KvCache, targets: Te
       return;
     }
     const acts = blockForward(context, layer, x);
-    appendToCache(context, cache, layer, acts, targets);
+    appendToCache(context, cache, layer, acts.attention.inputs, targets);
     x = acts.y;
   });
 }
