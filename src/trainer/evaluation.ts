@@ -12,7 +12,7 @@ export async function evaluateRows(
   batchSize: number,
   slots: number,
 ): Promise<Record<string, number>> {
-  const sums = { loss: 0, entropy: 0, correct: 0, live: 0 };
+  const sums = { loss: 0, entropy: 0, correct: 0 };
   const batches: TrainingRow[][] = [];
   for (let i = 0; i < rows.length; i += batchSize) batches.push(rows.slice(i, i + batchSize));
   for (let first = 0; first < batches.length; first += slots) {
@@ -25,7 +25,6 @@ export async function evaluateRows(
       sums.loss += micro.loss;
       sums.entropy += micro.entropy;
       sums.correct += micro.correct;
-      sums.live += micro.live;
     }
   }
   const targets = countTargets(rows);
@@ -33,6 +32,5 @@ export async function evaluateRows(
     eval_loss: sums.loss / targets,
     eval_entropy: sums.entropy / targets,
     eval_mean_token_accuracy: sums.correct / targets,
-    eval_num_targets: sums.live,
   };
 }

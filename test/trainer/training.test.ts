@@ -229,7 +229,6 @@ describe("evaluation", () => {
     for (const size of [1, 2, 5]) {
       const values = await evaluateRows(engine, rows, size, 2);
       expect(Math.abs((values["eval_loss"] ?? Number.NaN) / plain.loss - 1)).toBeLessThan(1e-6);
-      expect(values["eval_num_targets"]).toBe(28);
     }
   });
 
