@@ -85,20 +85,21 @@ export async function discardRun(runId: string): Promise<boolean> {
   return true;
 }
 
-/** Goes on from a checkpoint, the latest when `step` is null. */
+/** Goes on from a checkpoint, the latest when `step` is null. A refusal leaves the run as it was. */
 export async function resumeRun(runId: string, step: number | null): Promise<void> {
-  await about(runId, async () => {
+  const before = useRuns.getState().runs[runId];
+  const result = await about(runId, async () => {
     if (step !== null) useRuns.setState((state) => rewound(state, runId, step));
     // Files do not outlive the page: those that were picked again for the setup are the ones that the run had.
     const { files } = useSetup.getState();
-    const result = await request("resume", { runId, step, files });
-    if (step === null) return;
-    useRuns.setState((state) =>
-      patchRun(state, runId, ({ summary }) => ({
-        summary: summary && { ...summary, totalSteps: result.totalSteps },
-      })),
-    );
+    return request("resume", { runId, step, files });
   });
+  useRuns.setState((state) =>
+    patchRun(state, runId, (run) => {
+      if (result) return { summary: run.summary && { ...run.summary, totalSteps: result.totalSteps } };
+      return before ? { ...before, refused: run.refused } : {};
+    }),
+  );
 }
 
 export async function renameRun(runId: string, name: string): Promise<void> {

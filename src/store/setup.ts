@@ -119,7 +119,8 @@ const issueLabel = (count: number): string =>
   count === 1 ? "Correct 1 setting" : `Correct ${count} settings`;
 
 function dataStep(preview: Loadable<DataPreview>, skipBadRows: boolean): NextStep | null {
-  if (preview.state === "failed") return missing("Choose other data", "data");
+  if (preview.state === "failed")
+    return missing("columns" in preview.error.details ? "Map the columns" : "Choose other data", "data");
   if (preview.state === "empty" || preview.state === "loading") return missing("Reading data…", null);
   const { problemTotal, rowCount } = preview.value;
   if (rowCount === 0 || problemTotal >= rowCount) return missing("No usable rows: map the columns", "data");

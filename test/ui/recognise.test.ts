@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isConfigJson, recognise } from "../../src/ui/import/recognise.ts";
-import { cellText, columnsOf, rolesGiven, statusOf } from "../../src/ui/setup/data_status.ts";
+import { cellText, columnsOf, rolesGiven, statusOf, withMapping } from "../../src/ui/setup/data_status.ts";
 import { endingOf } from "../../src/ui/setup/pasted.ts";
 
 const file = (name: string, text = "x"): File => new File([text], name);
@@ -96,5 +96,10 @@ describe("the roles of columns", () => {
       text: "Ready, read as prompt with answer: q → prompt, answer.",
     });
     expect(statusOf({ ...data, rowCount: 0 }).ready).toBe(false);
+    expect(withMapping({ ...data, roles: {} }, { completion: "q" }).roles).toEqual({
+      q: "completion",
+      answer: "answer",
+      id: "id",
+    });
   });
 });

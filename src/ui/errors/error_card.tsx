@@ -16,6 +16,8 @@ interface ErrorCardProps {
   /** Says it louder than the table when the place knows better. */
   readonly title?: string;
   readonly compact?: boolean;
+  /** It stands beside what has to change: no button that leads there. */
+  readonly here?: boolean;
 }
 
 /** The settings of the run that failed, or those being set up, with what the fix changes. */
@@ -52,9 +54,11 @@ function act(fix: Fix, runId: string | undefined): void {
 }
 
 /** What happened, why, what to do: one look for every error, in the place where it happened. */
-export function ErrorCard({ failure, runId, title, compact = false }: ErrorCardProps) {
+export function ErrorCard({ failure, runId, title, compact = false, here = false }: ErrorCardProps) {
   const text = errorText(failure.code);
-  const fixes = text.fixes.filter((fix) => fix.kind !== "resume" || runId !== undefined);
+  const fixes = text.fixes.filter(
+    (fix) => (fix.kind !== "resume" || runId !== undefined) && !(here && fix.kind === "settings"),
+  );
   const details = [failure.code, failure.message, JSON.stringify(failure.details, null, 2), failure.stack];
   return (
     <section className={compact ? "error-card compact" : "error-card"} role="alert">

@@ -10,7 +10,7 @@ import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ColumnHead } from "./column_head.tsx";
 import { DataProblems } from "./data_problems.tsx";
-import { columnsOf, rolesGiven, statusOf } from "./data_status.ts";
+import { columnsOf, rolesGiven, statusOf, withMapping } from "./data_status.ts";
 import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
 import { pastedFile } from "./pasted.ts";
@@ -125,7 +125,7 @@ function Unreadable({ failure }: { failure: Failure }) {
   const roles = rolesGiven(mapping, columns);
   return (
     <div className="stack">
-      <ErrorCard failure={failure} compact />
+      <ErrorCard failure={failure} compact here />
       {columns.length > 0 && (
         <fieldset className="stack tight">
           <legend className="field-label">What is each column?</legend>
@@ -143,7 +143,9 @@ function Unreadable({ failure }: { failure: Failure }) {
 /** What was read of the data. */
 function Preview() {
   const preview = useSetup((state) => state.preview);
-  const data = shown(preview);
+  const mapping = useSetup((state) => settingOf(shown(state.resolved), state.given, "column_mapping"));
+  const read = shown(preview);
+  const data = read && withMapping(read, mapping);
   if (preview.state === "failed") return <Unreadable failure={preview.error} />;
   if (preview.state === "empty") return null;
   if (data === null)

@@ -44,6 +44,16 @@ export function rolesGiven(mapping: unknown, columns: readonly string[]): Readon
   return { ...Object.fromEntries(columns.map((column) => [column, column])), ...Object.fromEntries(given) };
 }
 
+/** The preview with the mapping as it is given: what the person chose is in sight at once. */
+export function withMapping(data: DataPreview, mapping: unknown): DataPreview {
+  const given = rolesGiven(mapping, data.columns);
+  const roles = data.columns.map((column) => {
+    const read = data.roles[column] ?? column;
+    return [column, read === column ? (given[column] ?? column) : read] as const;
+  });
+  return { ...data, roles: Object.fromEntries(roles) };
+}
+
 /** Whether the columns can be learned from, in a sentence. */
 export function statusOf(data: DataPreview): { readonly ready: boolean; readonly text: string } {
   if (data.rowCount === 0) return { ready: false, text: "There are no rows in this data." };

@@ -18,6 +18,9 @@ import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "
 import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
 
+/** Errors of the plan that stand beside the data and the settings already. */
+const SHOWN_ELSEWHERE = new Set(["config-invalid", "dataset-invalid", "file-missing", "file-invalid"]);
+
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
   // As YAML there are no sections: what is missing is written there.
@@ -62,7 +65,7 @@ export function Summary() {
           ))}
         </dl>
         {plan && <Memory plan={plan} />}
-        {setup.plan.state === "failed" && setup.plan.error.code !== "config-invalid" && (
+        {setup.plan.state === "failed" && !SHOWN_ELSEWHERE.has(setup.plan.error.code) && (
           <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>
         )}
         <Issues />
