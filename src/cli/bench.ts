@@ -16,11 +16,20 @@ and generation with a model of a million parameters. --json prints one JSON obje
 const PARTS = ["device", "gemm", "step", "decode"] as const;
 type Part = (typeof PARTS)[number];
 
-async function measurePart(gpu: Gpu, part: Part, cores: number): Promise<Section> {
-  if (part === "step") return measureTraining(gpu);
-  if (part === "decode") return measureDecoding(gpu);
-  const { rates, section } = await measureDevice(gpu, cores);
-  return part === "device" ? section : measureGemm(gpu, rates, cores);
+/** The tables of the wanted parts, in order. Matrix products are compared with the rates of the same run. */
+async function* measureParts(
+  gpu: Gpu,
+  parts: readonly Part[],
+  cores: number,
+): AsyncGenerator<{ part: Part; section: Section }> {
+  const device =
+    parts.includes("device") || parts.includes("gemm") ? await measureDevice(gpu, cores) : undefined;
+  for (const part of parts) {
+    if (part === "device" && device) yield { part, section: device.section };
+    if (part === "gemm" && device) yield { part, section: await measureGemm(gpu, device.rates, cores) };
+    if (part === "step") yield { part, section: await measureTraining(gpu) };
+    if (part === "decode") yield { part, section: await measureDecoding(gpu) };
+  }
 }
 
 async function main(): Promise<number> {
@@ -40,8 +49,7 @@ async function main(): Promise<number> {
     const name = [vendor, architecture, description].filter((text) => text !== "").join(", ");
     console.log(`${name} (${kind}), ${cores} cores, load ${machine.load.toFixed(1)}\n`);
   }
-  for (const part of parts) {
-    const section = await measurePart(gpu, part, cores);
+  for await (const { part, section } of measureParts(gpu, parts, cores)) {
     console.log(values.json ? JSON.stringify({ part, ...section.data }) : formatSection(section));
   }
   return 0;
