@@ -41,9 +41,7 @@ export async function previewData(context: WorkerContext, config: SftConfig): Pr
     name: file.name,
     rowCount: file.rows.length,
     columns: file.columns,
-    roles: Object.fromEntries(
-      file.columns.map((column) => [column, set.mapping.roles.get(column) ?? column]),
-    ),
+    roles: rolesOf(file.columns, set.mapping.roles),
     format: set.format.label,
     mappingDirection: config.column_mapping ? set.mapping.direction : null,
     rows: file.rows.slice(0, PREVIEW_ROWS).map((row) => file.columns.map((column) => cell(row[column]))),
@@ -53,6 +51,12 @@ export async function previewData(context: WorkerContext, config: SftConfig): Pr
     splits: { train: dataset.train.length, validation: dataset.validation.length, test: dataset.test.length },
     lengths: measure(examples.slice(0, MEASURED), tools, config),
   };
+}
+
+/** The role of each column: what the mapping says, else its own name. */
+function rolesOf(columns: readonly string[], roles: ReadonlyMap<string, string>): Record<string, string> {
+  const given = new Map([...roles].map(([role, column]) => [column, role]));
+  return Object.fromEntries(columns.map((column) => [column, given.get(column) ?? column]));
 }
 
 function cell(value: unknown): string {
