@@ -61,7 +61,7 @@ export interface SftTrainer {
   readonly step: number;
   readonly epoch: number;
   train(control: RunControl, steps?: number): Promise<Outcome>;
-  /** Loss and accuracy on the validation rows, or the test rows where there are no others. */
+  /** Loss and accuracy on the validation rows. Throws `dataset-invalid` when none are held out. */
   evaluate(): Promise<Record<string, number>>;
   /** PEFT files (or the whole model), card, configuration, state and tokenizer, as files to write or zip. */
   exportAssets(): Promise<Awaited<ReturnType<typeof exportAssets>>>;
@@ -107,7 +107,7 @@ export async function prepareSft(
  * Prepares supervised fine-tuning: model, tokenizer, data, adapter, device memory, kernels. Throws, before the first step,
  * everything that a configuration, a file or a device can be refused for.
  */
-export async function createSftTrainer(options: SftTrainerOptions): Promise<SftTrainer> {
+export async function openSftTrainer(options: SftTrainerOptions): Promise<SftTrainer> {
   const { host, config, onPreparing = () => {} } = options;
   const prepared = await prepareSft(host, config, options.skipBadRows ?? false, (done) =>
     onPreparing("data", done, 1),

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { promptIds, promptOf } from "../api/sampler.ts";
-import { createSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
+import { openSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
 import { RECIPES } from "../config/recipes.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createNodeHost } from "../host/node.ts";
@@ -76,7 +76,7 @@ async function runSupervised(name: string): Promise<void> {
   const gpu = await openGpu();
   const held: number[] = [];
   const began = performance.now();
-  const trainer = await createSftTrainer({
+  const trainer = await openSftTrainer({
     ...{ config, configText: loaded.text, gpu, run: "", place: "Node" },
     host: createNodeHost({ publicDir: publicDir(), runDir: () => output }),
     events: {

@@ -1,5 +1,5 @@
 import { Sampler } from "../api/sampler.ts";
-import { createSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
+import { openSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
 import type { SftConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
@@ -76,7 +76,7 @@ export class Session {
     const journal = new RunJournal(context, runId);
     const rows = resumeStep === undefined ? [] : await journal.rewind(resumeStep);
     let session: Session | undefined;
-    const trainer = await createSftTrainer({
+    const trainer = await openSftTrainer({
       ...{
         host: context.host,
         run: runId,

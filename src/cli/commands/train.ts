@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Sample, Sampler } from "../../api/sampler.ts";
-import { createSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
+import { openSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
 import type { SftConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
 import { createNodeHost } from "../../host/node.ts";
@@ -49,7 +49,7 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
   const progress = createProgress();
   let samples: SampleRounds | undefined;
-  const trainer = await createSftTrainer({
+  const trainer = await openSftTrainer({
     ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
     skipBadRows: args.skipBadRows,
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),

@@ -1,0 +1,132 @@
+import { exportYaml } from "../config/export_yaml.ts";
+import type { Settings, SftConfig } from "../config/fields.ts";
+import { parseConfig } from "../config/parse_config.ts";
+import { readSettings } from "../config/read_settings.ts";
+import { type Origin, resolveOrThrow } from "../config/resolve.ts";
+import type { Asset, Host } from "../host/host.ts";
+import { AppError } from "../lib/errors.ts";
+import { Generator } from "../rollout/generator.ts";
+import type { Sampling } from "../rollout/sampling.ts";
+import type { Outcome, RunControl, RunEvents } from "../trainer/training_run.ts";
+import { asTurns, promptIds } from "./sampler.ts";
+import { openSftTrainer, type SftTrainer } from "./sft_trainer.ts";
+
+/**
+ * What programs call: AlignTune's `create_sft_trainer`. Settings are given by their names, under any known spelling, or as
+ * `config` (YAML or JSON text, or an object) with overrides beside it.
+ */
+export interface TrainerOptions extends Settings {
+  readonly config?: string | Readonly<Record<string, unknown>>;
+  /** Where models, datasets and checkpoints are: createNodeHost or createBrowserHost. */
+  readonly host: Host;
+  /** Names the run among the host's checkpoints. */
+  readonly run?: string;
+  /** Continues the run from its last checkpoint. */
+  readonly resume?: boolean;
+  readonly skipBadRows?: boolean;
+  readonly on?: Partial<RunEvents>;
+  readonly place?: "the browser" | "Node";
+}
+
+export interface PredictOptions extends Partial<Sampling> {
+  readonly max_new_tokens?: number;
+}
+
+export interface Trainer {
+  readonly config: SftConfig;
+  /** Where each setting came from. */
+  readonly origins: Readonly<Record<string, Origin>>;
+  /** What was changed of the configuration, or is worth knowing of the data. */
+  readonly notes: readonly string[];
+  readonly totalSteps: number;
+  train(control?: RunControl): Promise<Outcome>;
+  evaluate(): Promise<Record<string, number>>;
+  /** Answers of the model as it is now: greedy unless told otherwise. */
+  predict(prompts: readonly string[], options?: PredictOptions): Promise<readonly string[]>;
+  /** The PEFT files (or the whole model), card, configuration, state and tokenizer. */
+  saveModel(): Promise<readonly Asset[]>;
+  close(): void;
+}
+
+/** Reads and checks the settings, then prepares the run. Throws `config-invalid` and all that openSftTrainer throws. */
+export async function createSftTrainer(options: TrainerOptions): Promise<Trainer> {
+  const {
+    config: given,
+    host,
+    run = "run",
+    resume = false,
+    skipBadRows = false,
+    on = {},
+    place,
+    ...rest
+  } = options;
+  const file = readConfig(given);
+  const { config, origins, notes } = resolveOrThrow({ override: readSettings(rest), file });
+  if (config.algorithm !== "sft") {
+    throw new AppError(
+      "config-invalid",
+      `createSftTrainer trains sft; this configuration says ${config.algorithm}.`,
+    );
+  }
+  const steps = resume ? await host.checkpoints.steps(run) : [];
+  if (resume && steps.length === 0)
+    throw new AppError("checkpoint-invalid", `${run} has no checkpoint to resume from.`);
+  const nothing = () => {};
+  const opened = await openSftTrainer({
+    ...{ host, config, configText: exportYaml({ ...config }), run, skipBadRows, resumeStep: steps.at(-1) },
+    place: place ?? "Node",
+    events: {
+      metrics: nothing,
+      step: nothing,
+      checkpoint: nothing,
+      note: nothing,
+      sample: async () => {},
+      ...on,
+    },
+  });
+  const changed = file?.changed.map(({ path, why }) => `${path}: ${why}`) ?? [];
+  return {
+    ...{ config, origins, totalSteps: opened.totalSteps },
+    notes: [...changed, ...notes.map(({ message }) => message), ...opened.notes],
+    train: (control = { request: "go" }) => opened.train(control),
+    evaluate: () => opened.evaluate(),
+    predict: (prompts, predictOptions = {}) => predict(opened, config, prompts, predictOptions),
+    saveModel: () => opened.exportAssets(),
+    close: () => opened.close(),
+  };
+}
+
+/** A text is repaired where its indentation was flattened; what was changed is in the notes. */
+function readConfig(given: TrainerOptions["config"]) {
+  if (given === undefined) return undefined;
+  return typeof given === "string" ? parseConfig(given, { repair: true }) : readSettings(given);
+}
+
+async function predict(
+  { gpu, engine, spec, tools }: SftTrainer,
+  config: SftConfig,
+  prompts: readonly string[],
+  { max_new_tokens: maxNewTokens = 128, ...sampling }: PredictOptions,
+): Promise<readonly string[]> {
+  if (prompts.length === 0) return [];
+  const ids = prompts.map((prompt) => promptIds(asTurns(prompt, tools, config), tools));
+  const longest = Math.max(...ids.map((prompt) => prompt.length));
+  const { weights, adapter, profile } = engine;
+  const generator = await Generator.create(gpu, {
+    ...{ spec, weights, adapter, profile, maxSequences: Math.min(prompts.length, 16) },
+    ...{ maxPromptTokens: longest, maxLength: longest + maxNewTokens },
+  });
+  const greedy: Sampling = {
+    temperature: 0,
+    top_k: 0,
+    top_p: 1,
+    min_p: 0,
+    repetition_penalty: 1,
+    seed: config.seed,
+  };
+  const { stopIds } = tools.tokenizer;
+  const completions = await generator.generate({
+    ...{ prompts: ids, maxNewTokens, stopIds, sampling: { ...greedy, ...sampling } },
+  });
+  return completions.map(({ ids: answer }) => tools.tokenizer.decode(answer, { skipSpecialTokens: true }));
+}
