@@ -20,7 +20,7 @@ const DATASETS = [
     id: "ahoy",
     label: "Ahoy",
     summary: "Questions about thirty people, answered as a sailor would. For supervised fine-tuning.",
-    rows: 1024,
+    rows: 1080,
   },
 ] as const;
 

@@ -9,7 +9,7 @@ import { figure, milliseconds, percent, type Section } from "./section.ts";
 
 const SIZES = [512, 1024, 2048];
 /** On a CPU adapter the largest is left out where the one before says that it would take longer than this; seconds. */
-const PATIENCE = 30;
+const PATIENCE = 120;
 /** Calls of each contender: one that compiles, one that warms up, the timed ones. */
 const RUNS = 5;
 const CALLS = RUNS + 2;
