@@ -125,7 +125,7 @@ const STEPS = [
   ],
   [
     "Keep",
-    "Compare the answers with the base model's, then download the adapter. It opens in PEFT and vLLM.",
+    "Compare the answers with the base model's, then download the adapter. It opens in Python's PEFT.",
   ],
 ] as const;
 
