@@ -1,6 +1,6 @@
 import type { WorkerEvent } from "../protocol/messages.ts";
 import type { Endpoint } from "../protocol/rpc.ts";
-import { announce, checkDevice, loadCatalog, loadStorage, setTrouble } from "./app.ts";
+import { announce, checkDevice, loadCatalog, loadStorage, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, startWorker } from "./client.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
@@ -47,6 +47,8 @@ function onRunEvent(event: Extract<WorkerEvent, { runId: string }>): void {
       : spokenProgress(before, after);
   if (said) announce(said);
   if (event.type === "status") afterStatus(event.runId, after.status.state);
+  // The run is on a device again, so the loss of the one before is over.
+  if (after.status.state === "running" && useApp.getState().trouble?.code === "device-lost") setTrouble(null);
 }
 
 /** What was saved changes when a run ends or pauses. */

@@ -178,8 +178,12 @@ export class Runs {
     }
     try {
       const steps = await this.#context.host.checkpoints.steps(lost.runId);
-      this.#session = await Session.prepare(this.#context, { ...lost.options, resumeStep: steps.at(-1) });
-      this.#session.go();
+      const session = await Session.prepare(this.#context, { ...lost.options, resumeStep: steps.at(-1) });
+      session.note(
+        `On a new device, from step ${session.step}; ${lost.step - session.step} steps are repeated.`,
+      );
+      this.#session = session;
+      session.go();
     } catch (error) {
       lost.fail(error);
     }

@@ -74,7 +74,8 @@ export class Session {
   static async prepare(context: WorkerContext, options: SessionOptions): Promise<Session> {
     const { runId, config, configText, skipBadRows, resumeStep } = options;
     const journal = new RunJournal(context, runId);
-    const rows = resumeStep === undefined ? [] : await journal.rewind(resumeStep);
+    // A run that begins again has nothing from before.
+    const rows = await journal.rewind(resumeStep ?? -1);
     let session: Session | undefined;
     const trainer = await openSftTrainer({
       ...{
@@ -180,6 +181,11 @@ export class Session {
       error: { code: wire.code, message: wire.message },
     });
     this.#journal.goodbye();
+  }
+
+  /** A line in the run's log. */
+  note(text: string): void {
+    this.#journal.log("info", text);
   }
 
   /** Lets go of a device that is lost. */
