@@ -5,6 +5,7 @@ import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
 import { type RowFile, readRows } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
+import { sliceOf } from "../data/split_slice.ts";
 import { splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Folder, Host } from "../host/host.ts";
@@ -52,13 +53,23 @@ export async function loadDataset(
   hasTemplate: boolean,
   skipBadRows: boolean,
 ): Promise<Dataset> {
+  if (config.processing_fn !== null) {
+    throw new AppError(
+      "config-invalid",
+      "processing_fn is set, but this version cannot run functions on rows yet. Prepare the columns in the file, or use column_mapping.",
+      { details: { key: "processing_fn" } },
+    );
+  }
+  const { text_column: textColumn } = config;
+  const mapping =
+    textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
   const read = async (name: string) => {
     const limit = config.max_samples === null ? {} : { limit: config.max_samples };
     const file = await readRows(await host.openDataset(name), limit);
     const set = readExamples(file, {
       purpose: "sft",
       hasTemplate,
-      ...(config.column_mapping && { columnMapping: config.column_mapping }),
+      ...(mapping && { columnMapping: mapping }),
       ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
     });
     if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
@@ -66,7 +77,8 @@ export async function loadDataset(
   };
   const { file, set } = await read(config.dataset_name ?? "");
   const percent = config.percent ?? 100;
-  const examples = set.examples.slice(0, Math.max(1, Math.ceil((set.examples.length * percent) / 100)));
+  const part = sliceOf(config.split, set.examples);
+  const examples = part.slice(0, Math.max(1, Math.ceil((part.length * percent) / 100)));
   if (config.eval_dataset_name !== null) {
     const other = await read(config.eval_dataset_name);
     return { file, set, train: examples, validation: limited(other.set.examples, config), test: [] };
@@ -115,7 +127,7 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
       templateVariables: { enable_thinking: config.enable_thinking },
     }),
   };
-  const notes: string[] = [...dataset.set.notes];
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
   const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
     if (examples.length === 0) return [];
     const built = buildSftExamples(examples, tools, { ...options, packing });
@@ -141,4 +153,20 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
   const train = rowsOf(dataset.train, "training", config.packing);
   // Evaluation is never packed, so that its loss does not depend on a training option.
   return { train, validation: rowsOf(dataset.validation, "validation", false), notes };
+}
+
+/** Settings that mean nothing for files on disk, when they are given: said, never dropped in silence. */
+function withoutMeaning(config: CommonConfig): string[] {
+  const { config_name: subset, split, task_type: task, model_revision: revision } = config;
+  const notes: string[] = [];
+  if (subset !== null) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
+  if (!/^train(\[|$)/.test(split)) notes.push(`split (${split}): a file is one split, so its rows are used.`);
+  if (task !== null) notes.push(`task_type (${task}) is not used: rows are read by the columns they have.`);
+  if (config.preserve_columns.length > 0)
+    notes.push("preserve_columns is not used: only rewards see further columns.");
+  if (revision !== null)
+    notes.push(
+      `model_revision (${revision}) is written into the adapter; files have no revisions to look up.`,
+    );
+  return notes;
 }
