@@ -18,6 +18,10 @@ function number(golden: GoldenCase, key: string): number {
   return value;
 }
 
+function optional(golden: GoldenCase, key: string): number | undefined {
+  return golden.params[key] === undefined ? undefined : number(golden, key);
+}
+
 /** A short run over given micro-batches: accumulation, clipping, schedule, AdamW. */
 export async function runTrain(subject: Subject, golden: GoldenCase, mode: Mode): Promise<TrainResult> {
   const ids = await integers(golden.inputs, "input_ids");
@@ -52,6 +56,11 @@ export async function runTrain(subject: Subject, golden: GoldenCase, mode: Mode)
     name: golden.params["lr_scheduler"] as ScheduleName,
     totalSteps: steps,
     warmupSteps: number(golden, "warmup_steps"),
+    cycles: optional(golden, "num_cycles"),
+    power: optional(golden, "power"),
+    decaySteps: optional(golden, "num_decay_steps"),
+    minShare: optional(golden, "min_lr_ratio"),
+    endShare: (optional(golden, "lr_end") ?? 1e-7) / number(golden, "learning_rate"),
   };
   const learningRates: number[] = [];
   const reports: StepReport[] = [];
