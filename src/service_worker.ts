@@ -114,11 +114,17 @@ async function activate(): Promise<void> {
   await scope.clients.claim();
 }
 
-/** Becomes the active version, unless another page is open: it may be training, and it needs the files it came with. */
+/**
+ * Becomes the active version, unless another page is open: it may be training, and it needs the files it came with. A page
+ * that is being reloaded counts as two for a moment, so it is asked a few times.
+ */
 async function takeOver(): Promise<void> {
-  const pages = await scope.clients.matchAll({ type: "window", includeUncontrolled: true });
-  const ours = pages.filter((page) => page.url.startsWith(scope.registration.scope));
-  if (ours.length <= 1) await scope.skipWaiting();
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const pages = await scope.clients.matchAll({ type: "window", includeUncontrolled: true });
+    const ours = pages.filter((page) => page.url.startsWith(scope.registration.scope));
+    if (ours.length <= 1) return scope.skipWaiting();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
 
 /** The cache key of a request that this worker answers, or null for one that is none of its business. */
