@@ -73,6 +73,11 @@ export interface RunParts {
   readonly exportFiles?: (step: number) => Promise<readonly CheckpointRecord[]>;
 }
 
+interface Reading {
+  readonly record: Omit<StepRecord, "report">;
+  readonly read: Promise<StepReport>;
+}
+
 /** Non-finite steps among the last ten that pause a run. */
 const NON_FINITE_LIMIT = 3;
 
@@ -89,7 +94,9 @@ export class TrainingRun {
   #step = 0;
   #loop: LoopState = { cursor: { epoch: 0, position: 0 }, numTokens: 0, best: NO_BEST, nonFinite: [] };
   #epoch = 0;
-  #pending: { record: Omit<StepRecord, "report">; read: Promise<StepReport> } | undefined;
+  /** Reports that are being read: of the last step, and of the one before it. */
+  #pending: Reading | undefined;
+  #previous: Reading | undefined;
   #window: StepRecord[] = [];
   #saved = -1;
 
@@ -201,8 +208,6 @@ export class TrainingRun {
     this.#epoch = epochsDone;
     events.step(this.#step, tokens);
   }
-
-  #previous: { record: Omit<StepRecord, "report">; read: Promise<StepReport> } | undefined;
 
   /** Takes in the reports that are due: the step before, and at a border also the last. Returns why the run must pause. */
   async #settle(all: boolean): Promise<string | undefined> {
