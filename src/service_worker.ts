@@ -116,14 +116,15 @@ async function activate(): Promise<void> {
 
 /**
  * Becomes the active version, unless another page is open: it may be training, and it needs the files it came with. A page
- * that is being reloaded counts as two for a moment, so it is asked a few times.
+ * that is being reloaded counts as two for a moment, so it is asked a few times; briefly, because a reload must come before
+ * the person has begun something.
  */
 async function takeOver(): Promise<void> {
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < 4; attempt++) {
     const pages = await scope.clients.matchAll({ type: "window", includeUncontrolled: true });
     const ours = pages.filter((page) => page.url.startsWith(scope.registration.scope));
     if (ours.length <= 1) return scope.skipWaiting();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
