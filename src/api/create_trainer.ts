@@ -8,8 +8,8 @@ import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { Sampling } from "../rollout/sampling.ts";
 import type { Outcome, RunControl, RunEvents } from "../trainer/training_run.ts";
+import { type OpenTrainer, openTrainer } from "./open_trainer.ts";
 import { asTurns, promptIds } from "./sampler.ts";
-import { openSftTrainer, type SftTrainer } from "./sft_trainer.ts";
 
 /**
  * What programs call: AlignTune's `create_sft_trainer`. Settings are given by their names, under any known spelling, or as
@@ -48,7 +48,7 @@ export interface Trainer {
   close(): void;
 }
 
-/** Reads and checks the settings, then prepares the run. Throws `config-invalid` and all that openSftTrainer throws. */
+/** Reads and checks the settings, then prepares the run. Throws `config-invalid` and all that openTrainer throws. */
 export async function createSftTrainer(options: TrainerOptions): Promise<Trainer> {
   const {
     config: given,
@@ -72,7 +72,7 @@ export async function createSftTrainer(options: TrainerOptions): Promise<Trainer
   if (resume && steps.length === 0)
     throw new AppError("checkpoint-invalid", `${run} has no checkpoint to resume from.`);
   const nothing = () => {};
-  const opened = await openSftTrainer({
+  const opened = await openTrainer({
     ...{ host, config, configText: exportYaml({ ...config }), run, skipBadRows, resumeStep: steps.at(-1) },
     place: place ?? "Node",
     events: {
@@ -103,7 +103,7 @@ function readConfig(given: TrainerOptions["config"]) {
 }
 
 async function predict(
-  { gpu, engine, spec, tools }: SftTrainer,
+  { gpu, engine, spec, tools }: OpenTrainer,
   config: SftConfig,
   prompts: readonly string[],
   { max_new_tokens: maxNewTokens = 128, ...sampling }: PredictOptions,

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openSftTrainer } from "../api/sft_trainer.ts";
+import { openTrainer } from "../api/open_trainer.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { createNodeHost, nodeFolder } from "../host/node.ts";
 import { readAdapterFile } from "../model/adapter_file.ts";
@@ -44,7 +44,7 @@ async function runOne(gpu: Gpu, folder: string): Promise<Worst> {
   const config = requireSft(loaded.config);
   const output = await mkdtemp(join(tmpdir(), "parity-trl-"));
   const log: (Record<string, number> & { step: number })[] = [];
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ config, configText: loaded.text, gpu, run: "parity", place: "Node" },
     host: createNodeHost({ publicDir: output, runDir: () => output }),
     events: {

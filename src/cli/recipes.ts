@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
 import { promptIds, promptOf } from "../api/sampler.ts";
-import { openSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
 import { RECIPES } from "../config/recipes.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createNodeHost } from "../host/node.ts";
@@ -41,11 +41,11 @@ function judge(answers: readonly string[], references: readonly string[]): Share
 }
 
 async function answerAll(
-  trainer: SftTrainer,
+  trainer: OpenTrainer,
   base: boolean,
 ): Promise<{ answers: string[]; references: string[] }> {
   const { gpu, spec, engine, tools, dataset } = trainer;
-  const questions = dataset.validation.flatMap(promptOf);
+  const questions = (dataset?.validation ?? []).flatMap(promptOf);
   const prompts = questions.map(({ turns }) => promptIds(turns, tools));
   const longest = Math.max(...prompts.map((prompt) => prompt.length));
   const generator = await Generator.create(gpu, {
@@ -76,7 +76,7 @@ async function runSupervised(name: string): Promise<void> {
   const gpu = await openGpu();
   const held: number[] = [];
   const began = performance.now();
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ config, configText: loaded.text, gpu, run: "", place: "Node" },
     host: createNodeHost({ publicDir: publicDir(), runDir: () => output }),
     events: {

@@ -150,16 +150,21 @@ export function bindWeights(spec: ModelSpec, pool: ParamPool, maxBytes: number):
   };
 }
 
-/** Fills a pool made for `weightEntries` from the file, everything upcast to f32. Throws `model-invalid`. */
+/**
+ * Fills a pool made for `weightEntries` from the file, everything upcast to f32, but for names that are no weights of the
+ * file's. Throws `model-invalid`.
+ */
 export async function uploadWeights(
   gpu: Gpu,
   model: ModelFolder,
   pool: ParamPool,
   onBytes: (bytes: number) => void = () => {},
+  isElsewhere: (name: string) => boolean = () => false,
 ): Promise<void> {
   for (const shard of pool.shards) {
     for (const { offset, names } of shard.entries) {
       for (const entry of names) {
+        if (isElsewhere(entry.name)) continue;
         const values = await readEntry(model, entry);
         gpu.upload(shard.params, values, 4 * (offset + entry.first));
         onBytes(values.byteLength);

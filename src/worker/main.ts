@@ -1,4 +1,4 @@
-import { planSft } from "../api/plan_sft.ts";
+import { planRun } from "../api/plan_run.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
@@ -66,7 +66,7 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
-      const parts = await planSft(host, await requireSftConfig(named), await diagnostics());
+      const parts = await planRun(host, await requireSftConfig(named), await diagnostics());
       return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
     },
   };

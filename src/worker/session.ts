@@ -1,5 +1,5 @@
+import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
 import { Sampler } from "../api/sampler.ts";
-import { openSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
 import type { SftConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
@@ -40,7 +40,7 @@ export class Session {
   readonly name: string;
   readonly #context: WorkerContext;
   readonly #journal: RunJournal;
-  readonly #trainer: SftTrainer;
+  readonly #trainer: OpenTrainer;
   readonly #sampler: Sampler | undefined;
   readonly #onLost: (session: Session) => void;
   readonly #control: Going = { request: "go" };
@@ -56,7 +56,7 @@ export class Session {
     context: WorkerContext,
     options: SessionOptions,
     journal: RunJournal,
-    trainer: SftTrainer,
+    trainer: OpenTrainer,
     sampler: Sampler | undefined,
   ) {
     this.options = options;
@@ -77,7 +77,7 @@ export class Session {
     // A run that begins again has nothing from before.
     const rows = await journal.rewind(resumeStep ?? -1);
     let session: Session | undefined;
-    const trainer = await openSftTrainer({
+    const trainer = await openTrainer({
       ...{
         host: context.host,
         run: runId,
@@ -287,7 +287,7 @@ export class Session {
     return { fileName, blob: await new Response(stream).blob() };
   }
 
-  get trainer(): SftTrainer {
+  get trainer(): OpenTrainer {
     return this.#trainer;
   }
 

@@ -1,4 +1,4 @@
-import { openSftTrainer } from "../../api/sft_trainer.ts";
+import { openTrainer } from "../../api/open_trainer.ts";
 import { createNodeHost } from "../../host/node.ts";
 import { loadConfig, requireSft } from "../load_config.ts";
 import type { Output } from "../output.ts";
@@ -22,7 +22,7 @@ export async function evaluate(
   const { config: file, recipe, set, adapter } = args;
   const loaded = await loadConfig({ file, recipe, set, adapter });
   const config = requireSft(loaded.config);
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },
     host: createNodeHost({ publicDir: publicDir(), runDir: () => config.output_dir }),
     events: {

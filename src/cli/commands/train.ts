@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import { type Sample, Sampler } from "../../api/sampler.ts";
-import { openSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
 import type { SftConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
 import { createNodeHost } from "../../host/node.ts";
@@ -49,7 +49,7 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
   const progress = createProgress();
   let samples: SampleRounds | undefined;
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
     skipBadRows: args.skipBadRows,
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
@@ -166,17 +166,17 @@ function indented(text: string): string {
   return text.trim().replaceAll("\n", "\n    ");
 }
 
-function announce(trainer: SftTrainer, config: SftConfig, output: Output): void {
+function announce(trainer: OpenTrainer, config: SftConfig, output: Output): void {
   const { gpu, data, engine } = trainer;
   const { vendor, description } = gpu.capabilities;
   output.say(`GPU: ${description || vendor}`);
   output.say(
-    `${data.train.length} training rows, ${data.validation.length} held out; ${engine.pool.size.toLocaleString("en")} trainable numbers; ${trainer.totalSteps} steps of ${config.batch_size} x ${config.gradient_accumulation_steps} rows.`,
+    `${data.trainRows} training rows, ${data.heldOutRows} held out; ${engine.pool.size.toLocaleString("en")} trainable numbers; ${trainer.totalSteps} steps of ${config.batch_size} x ${config.gradient_accumulation_steps} rows.`,
   );
 }
 
 async function trainUntilInterrupted(
-  trainer: SftTrainer,
+  trainer: OpenTrainer,
   samples: SampleRounds | undefined,
   progress: Progress,
   output: Output,
@@ -192,7 +192,7 @@ async function trainUntilInterrupted(
 }
 
 async function finish(
-  trainer: SftTrainer,
+  trainer: OpenTrainer,
   config: SftConfig,
   outcome: Outcome,
   { dir, samples, output }: { dir: string; samples: SampleRounds | undefined; output: Output },
