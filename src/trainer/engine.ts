@@ -209,7 +209,7 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
     const isFull = options.trainable.kind === "full";
     const scores = gpu.tensor("scores", [capacity.M]);
     return {
-      report: new ReportBuffer(gpu, options.micros),
+      report: new ReportBuffer(gpu, options.micros, objective.metrics),
       tables: new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
