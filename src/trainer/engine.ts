@@ -113,6 +113,11 @@ export class Engine {
     this.execute("train", this.load(rows), micro);
   }
 
+  /** The same; and the scores that `train` left of the rows' targets, on their way to the host. */
+  accumulateScored(rows: readonly BatchRow[], micro: MicroStep): Promise<Float32Array<ArrayBuffer>[]> {
+    return this.#scored("train", rows, micro);
+  }
+
   /** Loss of a micro-batch without gradients, noise or dropout. */
   evaluate(rows: readonly BatchRow[], micro: number): void {
     this.execute("evaluate", this.load(rows), { ...PLAIN, micro });
@@ -126,15 +131,23 @@ export class Engine {
     const results: Promise<Float32Array<ArrayBuffer>[]>[] = [];
     for (const part of fittingParts(rows, this.capacity)) {
       if (this.#scoreRing.free === 0) await results.at(-this.#scoreRing.depth);
-      const counts = this.load(part);
-      let copy: { read(): Promise<ArrayBuffer> } | undefined;
-      this.program(program).execute({ ...ZERO_STEP, ...PLAIN, ...counts }, (encoder) => {
-        copy = this.#scoreRing.copy(encoder);
-      });
-      if (!copy) throw new Error("the scores were not copied");
-      results.push(copy.read().then((bytes) => byRow(new Float32Array(bytes), part)));
+      results.push(this.#scored(program, part, PLAIN));
     }
     return (await Promise.all(results)).flat();
+  }
+
+  async #scored(
+    program: string,
+    rows: readonly BatchRow[],
+    micro: MicroStep,
+  ): Promise<Float32Array<ArrayBuffer>[]> {
+    const step = { ...ZERO_STEP, ...micro, ...this.load(rows) };
+    let copy: { read(): Promise<ArrayBuffer> } | undefined;
+    this.program(program).execute(step, (encoder) => {
+      copy = this.#scoreRing.copy(encoder);
+    });
+    if (!copy) throw new Error("the scores were not copied");
+    return byRow(new Float32Array(await copy.read()), rows);
   }
 
   /** Applies the accumulated gradients (or, when something is not finite, drops them) and starts reading the report. */
@@ -213,7 +226,8 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
       tables: new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
-      scoreRing: new ReadbackRing(gpu, scores, 2),
+      // Those of two steps may be on their way at once.
+      scoreRing: new ReadbackRing(gpu, scores, 2 * options.micros),
     };
   });
   const bytes = {

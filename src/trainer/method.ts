@@ -20,7 +20,7 @@ export interface DoneStep {
   /** Whether the data starts anew after it. */
   readonly endsEpoch: boolean;
   /** What the host knows of the step under its name in the log: rewards, lengths. */
-  readonly values?: Readonly<Record<string, number>>;
+  readonly values?: Promise<Readonly<Record<string, number>>> | Readonly<Record<string, number>>;
   /** Why the run should pause after this step, for people. */
   readonly pause?: string | undefined;
 }

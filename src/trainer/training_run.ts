@@ -1,6 +1,7 @@
 import type { CommonConfig } from "../config/fields.ts";
 import type { CheckpointRecord, CheckpointStore } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { numbersFromText, numbersToText } from "../lib/number_text.ts";
 import { pruneCheckpoints } from "../storage/checkpoints.ts";
 import { afterEvaluation, type BestState, NO_BEST } from "./best_checkpoint.ts";
 import { restoreParams, restoreRun, saveRun } from "./checkpointing.ts";
@@ -70,8 +71,8 @@ interface SavedPlace {
 }
 
 interface Reading {
-  readonly record: Omit<StepRecord, "report">;
-  readonly read: Promise<StepReport>;
+  readonly record: Omit<StepRecord, "report" | "values">;
+  readonly read: Promise<[StepReport, StepRecord["values"]]>;
 }
 
 /** Non-finite steps among the last ten that pause a run. */
@@ -129,7 +130,7 @@ export class TrainingRun {
     method.restore(place);
     this.#step = state.step;
     this.#saved = state.step;
-    this.#window = thaw((state.metrics as { readonly window: string }).window);
+    this.#window = numbersFromText((state.metrics as { readonly window: string }).window) as StepRecord[];
   }
 
   /** Trains until the end, a request, or `steps` more optimizer steps. */
@@ -180,9 +181,9 @@ export class TrainingRun {
     const done = await method.step({ step, learningRate });
     const numTokens = this.#loop.numTokens + done.tokens;
     this.#previous = this.#pending;
-    const { epoch, values } = done;
-    const record = { step: step + 1, learningRate, epoch, numTokens, values };
-    const read = done.report.read();
+    const { epoch } = done;
+    const record = { step: step + 1, learningRate, epoch, numTokens };
+    const read = Promise.all([done.report.read(), done.values]);
     read.catch(() => {}); // awaited a step later; what fails in between must not go unhandled
     this.#pending = { record, read };
     this.#loop = { ...this.#loop, epochEnded: done.endsEpoch, numTokens };
@@ -200,7 +201,8 @@ export class TrainingRun {
     let reason: string | undefined;
     for (const entry of due) {
       if (!entry) continue;
-      reason = this.#take({ ...entry.record, report: await entry.read }) ?? reason;
+      const [report, values] = await entry.read;
+      reason = this.#take({ ...entry.record, report, values }) ?? reason;
     }
     return reason;
   }
@@ -288,7 +290,7 @@ export class TrainingRun {
       random: { seed: config.seed },
       data: { ...this.#loop, epoch: this.#epoch, method: method.state() },
       scheduler: { totalSteps: this.totalSteps },
-      metrics: { window: freeze(this.#window) },
+      metrics: { window: numbersToText(this.#window) },
       kernels: { ...engine.profile, backend: this.#parts.backend },
     };
     try {
@@ -329,17 +331,4 @@ function scheduleOf(config: CommonConfig, total: number): ScheduleOptions {
     decaySteps: config.num_decay_steps ?? Math.ceil(total / 10),
     minShare: config.min_lr_ratio,
   };
-}
-
-/** Steps not yet logged, as text: a checkpoint's numbers are finite, and a skipped step's loss is not. */
-function freeze(window: readonly StepRecord[]): string {
-  return JSON.stringify(window, (_, value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? { notFinite: String(value) } : value,
-  );
-}
-
-function thaw(text: string): StepRecord[] {
-  return JSON.parse(text, (_, value: unknown) =>
-    typeof value === "object" && value !== null && "notFinite" in value ? Number(value.notFinite) : value,
-  ) as StepRecord[];
 }

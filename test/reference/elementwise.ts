@@ -13,3 +13,7 @@ export function scatterRows(dy: readonly number[], inverse: readonly number[], C
     m === 0xffffffff ? new Array<number>(C).fill(0) : dy.slice(m * C, (m + 1) * C),
   );
 }
+
+export function takeColumn(x: readonly number[], C: number, column: number): number[] {
+  return x.filter((_, i) => i % C === column);
+}
