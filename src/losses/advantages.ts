@@ -43,10 +43,10 @@ export function groupAdvantages(
   const compared = summed ? total : normalizedSums(rewards, weights, groupSize);
   const groups = chunks(compared, groupSize).map((values) => ({ values, ...momentsOf(values) }));
   const batch = summed ? momentsOf(compared) : aroundZero(compared);
-  const advantages = groups.flatMap(({ values, count, mean, std }) => {
+  const advantages = groups.flatMap(({ values, mean, std }) => {
     const center = summed ? mean : 0;
     const divisor = divisorOf(options, std, batch.std);
-    return values.map((value) => (value === null || count < 2 ? 0 : (value - center) / divisor));
+    return values.map((value) => (value === null ? 0 : (value - center) / divisor));
   });
   const flat = groups.filter(({ count, std }) => {
     return count >= 2 && (summed && options.scale === "batch" ? batch.std : std) <= NO_SPREAD;

@@ -182,6 +182,7 @@ describe("pairs that are cut or left out", () => {
     expect(dropped).toEqual([]);
     expect(rows[0]?.chosen.ids).toHaveLength(12);
     expect(rows[0]?.rejected.ids).toHaveLength(12);
+    expect(text(rows[0]?.chosen.ids ?? [])).toMatch(/^Sure\?Yes\. Yes/);
     expect(rows[1]?.chosen.ids.length).toBeLessThan(12);
   });
 

@@ -137,7 +137,7 @@ describe("lines that cannot be used", () => {
       { ...line, rewards: { corect: 1 } },
       /Line 2: `rewards` has no "correct".*it has corect. Did you mean corect\?/,
     ],
-    ["an inherited name", { ...line, rewards: {} }, /it has none/],
+    ["no reward at all", { ...line, rewards: {} }, /it has none/],
     [
       "a reward that is no number",
       { ...line, rewards: { correct: true } },
