@@ -1,6 +1,7 @@
 import react from "@vitejs/plugin-react";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { pyodideFiles } from "./scripts/pyodide_plugin.ts";
 import { scriptText } from "./scripts/script_text_plugin.ts";
 import { SECURITY_HEADERS } from "./scripts/security_headers.mjs";
 import { serviceWorker } from "./scripts/service_worker_plugin.ts";
@@ -10,7 +11,7 @@ const GPU_TESTS = "test/{gpu,kernels,model,rollout,trainer}/**/*.test.ts";
 
 export default defineConfig({
   base: "./",
-  plugins: [react(), scriptText(), serviceWorker()],
+  plugins: [react(), scriptText(), pyodideFiles(), serviceWorker()],
   worker: { format: "es", plugins: () => [scriptText()] },
   // Beside dist/node, the bundled command line. No file becomes a data: address, which the page's policy refuses to fetch.
   build: {

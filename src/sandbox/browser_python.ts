@@ -33,6 +33,7 @@ scope.addEventListener("message", ({ data }) => {
 });
 
 async function open(files: Files) {
+  const ownFetch = scope.fetch;
   scope.fetch = async (address) => {
     const bytes = files[String(address).replace(PLACE, "")];
     return bytes === undefined
@@ -46,7 +47,9 @@ async function open(files: Files) {
     return await startPython(async (options) => {
       const given = { ...options, indexURL: PLACE, ...(createPyodideModule && { createPyodideModule }) };
       // Its types say of the names of Python's globals that there are some, and not how to read one.
-      return (await loadPyodide(given)) as unknown as Pyodide;
+      const python = (await loadPyodide(given)) as unknown as Pyodide;
+      scope.fetch = ownFetch;
+      return python;
     }, post);
   } catch (error) {
     post({ type: "broken", message: `Python did not start: ${String(error)}` });

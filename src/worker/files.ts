@@ -6,6 +6,7 @@ import type { PickedFiles } from "../protocol/messages.ts";
 export function registerFiles(host: BrowserHost, files: PickedFiles): void {
   if (files.dataset) host.addDataset(files.dataset.name, fileAsset(files.dataset));
   if (files.model?.[0]) host.addModel(fileFolder(folderName(files.model[0]), files.model));
+  for (const file of files.code ?? []) host.addCode(file.name, fileAsset(file));
   if (files.adapter?.[0]) host.addAdapter(fileFolder(folderName(files.adapter[0]), files.adapter));
 }
 

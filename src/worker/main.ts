@@ -20,6 +20,7 @@ import {
   runList,
 } from "./history.ts";
 import { Runs } from "./runs.ts";
+import { createSandboxDoor } from "./sandbox.ts";
 import { exportSettings, requireSftConfig, resolveSettings, reviewText } from "./settings.ts";
 
 /** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
@@ -126,6 +127,10 @@ function handlers(context: WorkerContext): Handlers {
     exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
     exportRunConfig: ({ runId, shape }) => exportRunConfig(stored(), runId, shape),
     chat: (request) => chat.ask(request),
+    attachSandbox: async ({ port }) => {
+      context.sandbox.attach(port);
+      return nothing;
+    },
     cancelChat: async ({ chatId }) => {
       chat.cancel(chatId);
       return nothing;
@@ -150,13 +155,15 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
+  const sandbox = createSandboxDoor(emit);
   const host = createBrowserHost({
+    openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host, database, emit });
+  return handlers({ host, database, emit, sandbox });
 }
 
 const endpoint = self as unknown as Endpoint;

@@ -241,6 +241,9 @@ export function standIn(
       };
     },
     cancelChat: async () => ({}),
+    attachSandbox: async () => {
+      throw new Error("The gallery runs no code.");
+    },
     storage: async () => ({ used: 48_300_000, quota: 10_400_000_000, persistent: true }),
   };
 
