@@ -98,9 +98,9 @@ export interface Equation {
 /** The equations of a text that have an operation on at least one side; a = b = c are two. */
 export function equationsIn(text: string): readonly Equation[] {
   const lines = plainText(text)
-    .replace(/^\s*(?:[-*•]|\d+[.)])\s+/gm, "")
+    .replace(/^[^\S\n]*(?:[-*•]|\d+[.)])[^\S\n]+/gm, "")
     .replace(/(?<=\d)\s*x\s*(?=[\d$(])/g, "×");
-  const chunks = lines.match(/[-+*/×·÷^()%$\d.,= \t]*=[-+*/×·÷^()%$\d.,= \t]*/g) ?? [];
+  const chunks = lines.match(/[-+*/×·÷^()%$\d.,= \t]+/g) ?? [];
   const chains = chunks.flatMap((chunk) => chunk.split(/[.,](?=\s|$)/));
   return chains.flatMap((chain) => {
     const sides = chain.split("=").map((side) => ({ value: evaluate(side), operates: hasOperation(side) }));
