@@ -1,4 +1,4 @@
-import type { RunConfig } from "../config/fields.ts";
+import type { GroupConfig, RunConfig } from "../config/fields.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Host } from "../host/host.ts";
 import type { Capacity } from "../model/batch_tables.ts";
@@ -65,6 +65,14 @@ export interface StartParts {
   readonly engine: Engine;
   readonly host: Host;
   readonly events: MethodEvents;
+}
+
+/** Whether a moving reference follows the policy after this many optimizer steps. */
+export function movesReference(
+  config: Pick<GroupConfig, "sync_ref_model" | "ref_model_sync_steps">,
+  steps: number,
+): boolean {
+  return config.sync_ref_model && steps % config.ref_model_sync_steps === 0;
 }
 
 export function largest(capacities: readonly Capacity[]): Capacity {

@@ -108,18 +108,30 @@ function spread<T>(rows: readonly T[], count: number): T[] {
   return Array.from({ length: n }, (_, i) => rows[Math.floor((i * rows.length) / n)] as T);
 }
 
-/** The question of a row and the answer it has; none for plain text. */
+/** The question of a row and the answer it has; none for plain text, or where only the answers are there. */
 export function promptOf(example: Example): { turns: Turns; text: string; reference: string | null }[] {
-  if (example.kind === "prompt_completion") {
-    return [
-      { turns: example.prompt, text: lastText(example.prompt), reference: lastText(example.completion) },
-    ];
+  switch (example.kind) {
+    case "text":
+      return [];
+    case "prompt_completion": {
+      const { prompt, completion } = example;
+      return [{ turns: prompt, text: lastText(prompt), reference: lastText(completion) }];
+    }
+    case "preference": {
+      const { prompt, chosen } = example;
+      return prompt === undefined
+        ? []
+        : [{ turns: prompt, text: lastText(prompt), reference: lastText(chosen) }];
+    }
+    case "prompt":
+      return [{ turns: example.prompt, text: lastText(example.prompt), reference: example.reference }];
+    case "messages": {
+      const last = example.messages.findLastIndex(({ role }) => role === "assistant");
+      if (last < 1) return [];
+      const turns = example.messages.slice(0, last);
+      return [{ turns, text: lastText(turns), reference: example.messages[last]?.content ?? null }];
+    }
   }
-  if (example.kind !== "messages") return [];
-  const last = example.messages.findLastIndex(({ role }) => role === "assistant");
-  if (last < 1) return [];
-  const turns = example.messages.slice(0, last);
-  return [{ turns, text: lastText(turns), reference: example.messages[last]?.content ?? null }];
 }
 
 function lastText(turns: Turns): string {

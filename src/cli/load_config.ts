@@ -1,9 +1,9 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { exportYaml } from "../config/export_yaml.ts";
-import type { RunConfig, SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { parseAssignments, parseConfig } from "../config/parse_config.ts";
-import { type ImportReview, readSettings } from "../config/read_settings.ts";
+import type { ImportReview } from "../config/read_settings.ts";
 import { findRecipe, recipeLayer } from "../config/recipes.ts";
 import { type Resolution, resolveOrThrow } from "../config/resolve.ts";
 import { AppError } from "../lib/errors.ts";
@@ -84,19 +84,4 @@ async function besideFile(file: string, value: unknown): Promise<unknown> {
   } catch {
     return value;
   }
-}
-
-/** Algorithms beside SFT have configurations already, but no training yet. Throws `config-invalid`. */
-export function requireSft(config: RunConfig): SftConfig {
-  if (config.algorithm === "sft") return config;
-  throw new AppError(
-    "config-invalid",
-    `algorithm: ${config.algorithm} cannot be trained by this version yet; its configuration is complete and valid. Supervised fine-tuning (sft) can.`,
-    { details: { key: "algorithm" } },
-  );
-}
-
-/** Settings of a program, under any known spelling. */
-export function readOptions(options: Readonly<Record<string, unknown>>): ImportReview {
-  return readSettings(options);
 }

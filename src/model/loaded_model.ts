@@ -23,7 +23,9 @@ export type ReferenceKind =
   /** The model without an adapter: what a fresh adapter starts from. Takes no memory. */
   | "base"
   /** A frozen copy of what trains: a second adapter, or with full fine-tuning a second model. */
-  | "copy";
+  | "copy"
+  /** A copy in f32 that is moved towards what trains every now and then (sync_ref_model). */
+  | "moving";
 
 /** An adapter with a scalar head on the same base: PPO's value model. */
 export interface ValueStart {
@@ -50,6 +52,11 @@ export interface RunnableModel {
   readonly adapter: Adapter | undefined;
 }
 
+export interface ReferenceModel extends RunnableModel {
+  /** Pairs of tensors of one shape: the reference's, and what trains. Empty unless the reference moves. */
+  readonly moving: readonly { readonly own: Tensor; readonly trained: Tensor }[];
+}
+
 export interface ValueModel extends RunnableModel {
   /** (1, hidden) f32, trained */
   readonly head: Tensor;
@@ -59,7 +66,7 @@ export interface ValueModel extends RunnableModel {
 export interface LoadedModel extends RunnableModel {
   /** Everything that trains. */
   readonly pool: ParamPool;
-  readonly reference: RunnableModel | undefined;
+  readonly reference: ReferenceModel | undefined;
   readonly value: ValueModel | undefined;
 }
 
@@ -77,21 +84,37 @@ async function loadFull(gpu: Gpu, options: ModelOptions): Promise<LoadedModel> {
   const { model, spec, value, reference, onBytes } = options;
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.capabilities.limits;
   const maxBytes = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-  const entries = [...weightEntries(spec, maxBytes), ...valueEntries(spec, value)];
-  const pool = await gpu.guarded("Model weights", () => new ParamPool(gpu, entries));
-  await uploadWeights(gpu, model, pool, onBytes, isOfValue);
-  if (value) writePool(gpu, pool, valueValues(spec, value), isOfValue);
+  const entries = weightEntries(spec, maxBytes);
+  const all = [...entries, ...valueEntries(spec, value)];
+  const pool = await gpu.guarded("Model weights", () => new ParamPool(gpu, all));
+  await uploadWeights(gpu, model, entries, (label) => pool.param(label), onBytes);
+  if (value)
+    writeEntries(gpu, valueEntries(spec, value), (label) => pool.param(label), valueValues(spec, value));
   const weights = bindWeights(spec, pool, maxBytes);
-  // The policy's weights move, so both the reference and the value model's base are a copy that stays.
-  const frozen =
-    value || reference
-      ? { weights: await loadWeights(gpu, model, spec, "stored", onBytes), adapter: undefined }
-      : undefined;
+  const moving = reference === "moving" ? await movingCopy(gpu, options, entries, pool, maxBytes) : undefined;
+  // The policy's weights move, so a reference that stays and the value model's base are a copy.
+  const stays =
+    value || reference === "copy" ? await loadWeights(gpu, model, spec, "stored", onBytes) : undefined;
   return {
     ...{ weights, adapter: undefined, pool },
-    reference: reference && frozen,
-    value: value && frozen && bindValue(spec, pool, value, frozen.weights),
+    reference: reference && (moving ?? (stays && { weights: stays, adapter: undefined, moving: [] })),
+    value: value && stays && bindValue(spec, pool, value, stays),
   };
+}
+
+/** The model once more, in f32. */
+async function movingCopy(
+  gpu: Gpu,
+  { model, spec, onBytes }: ModelOptions,
+  entries: readonly PoolEntry[],
+  pool: ParamPool,
+  maxBytes: number,
+): Promise<ReferenceModel> {
+  const own = await gpu.guarded("Reference", () => tensorsFor(gpu, entries));
+  const param = (label: string) => own.get(label) as Tensor;
+  await uploadWeights(gpu, model, entries, param, onBytes);
+  const moving = entries.map(({ label }) => ({ own: param(label), trained: pool.param(label) }));
+  return { weights: bindWeights(spec, { param }, maxBytes), adapter: undefined, moving };
 }
 
 async function loadLora(
@@ -102,36 +125,38 @@ async function loadLora(
   const entries = adapterEntries(spec, settings, "policy");
   checkAdapterValues(entries, values);
   const weights = await loadWeights(gpu, model, spec, baseFormat, onBytes);
-  const pool = await gpu.guarded(
-    "Adapter",
-    () => new ParamPool(gpu, [...entries, ...valueEntries(spec, value)]),
-  );
-  writePool(gpu, pool, value ? new Map([...values, ...valueValues(spec, value)]) : values);
-  const adapter = bindAdapter(spec, settings, "policy", (label) => pool.param(label));
-  const copy =
-    reference === "copy"
-      ? await gpu.guarded("Reference adapter", () => frozenAdapter(gpu, spec, settings, values))
-      : undefined;
+  const all = [...entries, ...valueEntries(spec, value)];
+  const pool = await gpu.guarded("Adapter", () => new ParamPool(gpu, all));
+  const param = (label: string) => pool.param(label);
+  writeEntries(gpu, all, param, value ? new Map([...values, ...valueValues(spec, value)]) : values);
   return {
-    ...{ weights, adapter, pool },
-    reference: reference && { weights, adapter: copy },
+    ...{ weights, adapter: bindAdapter(spec, settings, "policy", param), pool },
+    reference: await loraReference(),
     value: value && bindValue(spec, pool, value, weights),
   };
-}
 
-/** An adapter that does not train, in tensors of its own. */
-function frozenAdapter(gpu: Gpu, spec: ModelSpec, settings: LoraSettings, values: NamedValues): Adapter {
-  const tensors = new Map<string, Tensor>();
-  for (const { label, shape, names } of adapterEntries(spec, settings, "reference")) {
-    const tensor = gpu.tensor(label, shape);
-    for (const { name, first } of names) gpu.upload(tensor, dataOf(values, name), 4 * first);
-    tensors.set(label, tensor);
+  async function loraReference(): Promise<ReferenceModel | undefined> {
+    if (reference === undefined) return undefined;
+    if (reference === "base") return { weights, adapter: undefined, moving: [] };
+    const copies = adapterEntries(spec, settings, "reference");
+    const own = await gpu.guarded("Reference adapter", () => tensorsFor(gpu, copies));
+    const ownOf = (label: string) => own.get(label) as Tensor;
+    writeEntries(gpu, copies, ownOf, values);
+    const pairs = copies.map(({ label }, i) => ({
+      own: ownOf(label),
+      trained: param(entries[i]?.label ?? ""),
+    }));
+    return {
+      weights,
+      adapter: bindAdapter(spec, settings, "reference", ownOf),
+      moving: reference === "moving" ? pairs : [],
+    };
   }
-  return bindAdapter(spec, settings, "reference", (label) => tensors.get(label) as Tensor);
 }
 
-function isOfValue(name: string): boolean {
-  return name === VALUE_HEAD || name.startsWith(VALUE_PREFIX);
+/** Tensors that do not train, one an entry. */
+function tensorsFor(gpu: Gpu, entries: readonly PoolEntry[]): ReadonlyMap<string, Tensor> {
+  return new Map(entries.map(({ label, shape }) => [label, gpu.tensor(label, shape)]));
 }
 
 function valueEntries(spec: ModelSpec, value: ValueStart | undefined): PoolEntry[] {
@@ -165,19 +190,15 @@ function bindValue(
   return { weights, adapter, head: pool.param(VALUE_HEAD) };
 }
 
-/** Uploads parameters by their names in the file. Throws `checkpoint-invalid` when one is missing. */
-export function writePool(
+/** Uploads values by their names in the file. Throws `checkpoint-invalid` when one is missing. */
+export function writeEntries(
   gpu: Gpu,
-  pool: ParamPool,
+  entries: readonly PoolEntry[],
+  tensorOf: (label: string) => Tensor,
   values: NamedValues,
-  only: (name: string) => boolean = () => true,
 ): void {
-  for (const shard of pool.shards) {
-    for (const { offset, names } of shard.entries) {
-      for (const { name, first } of names) {
-        if (only(name)) gpu.upload(shard.params, dataOf(values, name), 4 * (offset + first));
-      }
-    }
+  for (const { label, names } of entries) {
+    for (const { name, first } of names) gpu.upload(tensorOf(label), dataOf(values, name), 4 * first);
   }
 }
 

@@ -3,7 +3,8 @@ import { type Program, planPrograms } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { type StepValues, ZERO_STEP } from "../gpu/step.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import { numel, type Tensor } from "../gpu/tensor.ts";
+import { lerpInto } from "../kernels/elementwise/lerp_into.ts";
 import { type KernelProfile, profileFor } from "../kernels/profile.ts";
 import { type BatchRow, BatchTables, type Capacity } from "../model/batch_tables.ts";
 import { uploadRope } from "../model/context.ts";
@@ -25,6 +26,8 @@ export interface EngineOptions extends ModelOptions {
   readonly maxLength: number;
   readonly objective: Objective;
   readonly optimizer: OptimizerSettings;
+  /** Which part of the way to what trains a moving reference goes at a time. */
+  readonly referenceMove?: number | undefined;
   /** From a checkpoint; chosen for the adapter when absent. */
   readonly profile?: KernelProfile;
 }
@@ -161,6 +164,11 @@ export class Engine {
     return copy;
   }
 
+  /** Moves the reference towards what trains (sync_ref_model). */
+  moveReference(): void {
+    this.program("moveReference").execute(ZERO_STEP);
+  }
+
   /** The metrics of `micros` evaluated micro-batches. Waits for the GPU. */
   async readEvaluation(micros: number): Promise<StepReport> {
     const encoder = this.gpu.device.createCommandEncoder();
@@ -192,6 +200,17 @@ export function fittingParts(rows: readonly BatchRow[], { N, M, R }: Capacity): 
     parts.at(-1)?.push(row);
   }
   return parts;
+}
+
+/** Moves every tensor of the reference a part of the way to what trains. Nothing where the reference stays. */
+function moveReference({ reference }: LoadedModel, alpha: number): Recorder[] {
+  const { moving = [] } = reference ?? {};
+  if (moving.length === 0) return [];
+  const recorder = new Recorder("moveReference");
+  for (const { own, trained } of moving) {
+    lerpInto(recorder, { x: trained, y: own }, { count: numel(own.shape), alpha });
+  }
+  return [recorder];
 }
 
 /** What an engine is made of before its programs are planned, and the bytes that each part took. */
@@ -239,5 +258,6 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
   const programs = objective.record(new Workbench({ spec, profile, model, rematerialize, ...made }));
   const update = new Recorder("update");
   recordUpdate(update, model.pool, optimizer, report, options.optimizer, profile);
-  return { profile, model, optimizer, ...made, recorders: [...programs, update], bytes };
+  const recorders = [...programs, update, ...moveReference(model, options.referenceMove ?? 0)];
+  return { profile, model, optimizer, ...made, recorders, bytes };
 }

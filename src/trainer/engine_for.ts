@@ -1,4 +1,4 @@
-import type { CommonConfig } from "../config/fields.ts";
+import type { CommonConfig, RunConfig } from "../config/fields.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import type { ModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
@@ -75,7 +75,8 @@ function targetNames(spec: ModelSpec, { targets }: LoraSettings): readonly strin
 }
 
 /** What the run's reference is: the model as the run finds it. */
-export function referenceOf(config: CommonConfig): ReferenceKind {
+export function referenceOf(config: RunConfig): ReferenceKind {
+  if ("sync_ref_model" in config && config.sync_ref_model) return "moving";
   const isFresh = config.peft_enabled && config.adapter_name_or_path === null;
   return isFresh ? "base" : "copy";
 }
@@ -120,7 +121,7 @@ export interface EnginePlan {
 }
 
 /** The engine that a configuration describes. Throws `config-invalid` when rows are longer than the model's positions. */
-export function engineOptions(config: CommonConfig, plan: EnginePlan): EngineOptions {
+export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOptions {
   const { spec, maxLength, profile } = plan;
   if (maxLength > spec.maxPositions) {
     throw new AppError(
@@ -144,6 +145,7 @@ export function engineOptions(config: CommonConfig, plan: EnginePlan): EngineOpt
       weightDecay: config.weight_decay,
       maxGradNorm: config.max_grad_norm,
     },
+    referenceMove: "ref_model_mixup_alpha" in config ? config.ref_model_mixup_alpha : undefined,
     ...(profile && { profile }),
     onBytes: plan.onBytes,
   };
