@@ -135,10 +135,12 @@ export class GroupMethod implements Method {
     const uses = parts * this.#config.num_iterations;
     const values: Promise<Record<string, number>>[] = [];
     let tokens = 0;
+    let fresh = false;
     let pause: string | undefined;
     for (let micro = 0; micro < micros; micro++, this.#used++) {
       const use = this.#used % uses;
       if (use === 0) {
+        fresh = true;
         const begun = await this.#rollOut(step);
         values.push(Promise.resolve(begun.values));
         pause ??= begun.pause;
@@ -147,11 +149,13 @@ export class GroupMethod implements Method {
       const part = use % parts;
       const rows = rollout.rows.slice(part * batch_size, (part + 1) * batch_size);
       const batch = this.#weighted(rows, rollout.tokens);
-      const scores = this.#engine.accumulateScored(batch, { micro, step, seed: 0, noise: 0 });
       tokens += batch.reduce((sum, row) => sum + row.ids.length, 0);
-      // Only in the first pass the policy is the one that generated, and only then the two can be compared.
-      if (use === 0) values.push(scores.then((logps) => logpGap(rows.map(live).filter(isLearned), logps)));
-      else scores.catch(() => {}); // an error shows in the report too
+      const place = { micro, step, seed: 0, noise: 0 };
+      // Until the next update the policy is the one that generated, and only then the two can be compared.
+      if (fresh) {
+        const scores = this.#engine.accumulateScored(batch, place);
+        values.push(scores.then((logps) => logpGap(rows.map(live).filter(isLearned), logps)));
+      } else this.#engine.accumulate(batch, place);
     }
     const report = this.#engine.update({ lr: learningRate, step, micros });
     if (this.#config.beta > 0 && movesReference(this.#config, step + 1)) this.#engine.moveReference();

@@ -71,6 +71,7 @@ export class Engine {
   readonly programs: Readonly<Record<string, Program>>;
   readonly #tables: BatchTables;
   readonly #scoreRing: ReadbackRing;
+  readonly #passRing: ReadbackRing;
 
   private constructor(gpu: Gpu, options: EngineOptions, parts: EngineParts, programs: readonly Program[]) {
     this.gpu = gpu;
@@ -86,6 +87,7 @@ export class Engine {
     this.programs = Object.fromEntries(programs.map((program) => [program.name, program]));
     this.#tables = parts.tables;
     this.#scoreRing = parts.scoreRing;
+    this.#passRing = parts.passRing;
   }
 
   /** Throws `model-*` and `adapter-unsupported` for bad files, `gpu-out-of-memory` when the plan does not fit. */
@@ -118,7 +120,7 @@ export class Engine {
 
   /** The same; and the scores that `train` left of the rows' targets, on their way to the host. */
   accumulateScored(rows: readonly BatchRow[], micro: MicroStep): Promise<Float32Array<ArrayBuffer>[]> {
-    return this.#scored("train", rows, micro);
+    return this.#scored("train", rows, micro, this.#passRing);
   }
 
   /** Loss of a micro-batch without gradients, noise or dropout. */
@@ -134,7 +136,7 @@ export class Engine {
     const results: Promise<Float32Array<ArrayBuffer>[]>[] = [];
     for (const part of fittingParts(rows, this.capacity)) {
       if (this.#scoreRing.free === 0) await results.at(-this.#scoreRing.depth);
-      results.push(this.#scored(program, part, PLAIN));
+      results.push(this.#scored(program, part, PLAIN, this.#scoreRing));
     }
     return (await Promise.all(results)).flat();
   }
@@ -143,11 +145,12 @@ export class Engine {
     program: string,
     rows: readonly BatchRow[],
     micro: MicroStep,
+    ring: ReadbackRing,
   ): Promise<Float32Array<ArrayBuffer>[]> {
     const step = { ...ZERO_STEP, ...micro, ...this.load(rows) };
     let copy: { read(): Promise<ArrayBuffer> } | undefined;
     this.program(program).execute(step, (encoder) => {
-      copy = this.#scoreRing.copy(encoder);
+      copy = ring.copy(encoder);
     });
     if (!copy) throw new Error("the scores were not copied");
     return byRow(new Float32Array(await copy.read()), rows);
@@ -222,6 +225,7 @@ export interface EngineParts {
   readonly tables: BatchTables;
   readonly scores: Tensor;
   readonly scoreRing: ReadbackRing;
+  readonly passRing: ReadbackRing;
   readonly recorders: readonly Recorder[];
   readonly bytes: { readonly model: number; readonly optimizer: number; readonly tables: number };
 }
@@ -245,8 +249,9 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
       tables: new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
+      scoreRing: new ReadbackRing(gpu, scores, 2),
       // Those of two steps may be on their way at once.
-      scoreRing: new ReadbackRing(gpu, scores, 2 * options.micros),
+      passRing: new ReadbackRing(gpu, scores, 2 * options.micros),
     };
   });
   const bytes = {
