@@ -6,6 +6,7 @@ import { parseAssignments, parseConfig } from "../config/parse_config.ts";
 import type { ImportReview } from "../config/read_settings.ts";
 import { findRecipe, recipeLayer } from "../config/recipes.ts";
 import { type Resolution, resolveOrThrow } from "../config/resolve.ts";
+import { splitReference } from "../config/reward_source.ts";
 import { AppError } from "../lib/errors.ts";
 
 export interface ConfigSources {
@@ -68,10 +69,19 @@ async function readConfigFile(path: string): Promise<ImportReview> {
   const review = parseConfig(text, { repair: true });
   const values: Record<string, unknown> = { ...review.values };
   for (const key of PATH_KEYS) values[key] = await besideFile(path, values[key]);
+  values["processing_fn"] = await codeBesideFile(path, values["processing_fn"]);
   return {
     ...review,
     values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
   };
+}
+
+/** The same for `prep.js#name`, a function of a file. */
+async function codeBesideFile(file: string, value: unknown): Promise<unknown> {
+  const reference = typeof value === "string" ? splitReference(value) : undefined;
+  if (reference === undefined) return value;
+  const path = await besideFile(file, reference.file);
+  return reference.function === undefined ? path : `${path}#${reference.function}`;
 }
 
 /** A path that exists beside the configuration, else the value as it is: a name, or a path from where we are. */

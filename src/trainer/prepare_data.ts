@@ -14,6 +14,7 @@ import { splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { processRows } from "./process_rows.ts";
 
 export interface TextTools {
   readonly tokenizer: Tokenizer;
@@ -70,29 +71,23 @@ export function purposeOf({ algorithm }: Pick<CommonConfig, "algorithm">): RowPu
 }
 
 /**
- * Reads the dataset of a configuration, for the purpose of its algorithm unless another is given, and cuts it into train,
- * validation and test. Throws `file-missing`, `dataset-invalid`; with `skipBadRows` unset also when any row cannot be used, naming the first.
+ * Reads the dataset of a configuration, for the purpose of its algorithm unless another is given, runs its processing_fn, and
+ * cuts it into train, validation and test. Throws `file-missing`, `dataset-invalid`, `user-code-*`; with `skipBadRows` unset
+ * also when any row cannot be used, naming the first.
  */
 export async function loadDataset(
-  host: Pick<Host, "openDataset">,
+  host: Pick<Host, "openDataset" | "readText" | "userCode" | "log">,
   config: CommonConfig,
   hasTemplate: boolean,
   skipBadRows: boolean,
   purpose: RowPurpose = purposeOf(config),
 ): Promise<Dataset> {
-  if (config.processing_fn !== null) {
-    throw new AppError(
-      "config-invalid",
-      "processing_fn is set, but this version cannot run functions on rows yet. Prepare the columns in the file, or use column_mapping.",
-      { details: { key: "processing_fn" } },
-    );
-  }
   const { text_column: textColumn } = config;
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
   const read = async (name: string) => {
     const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-    const file = await readRows(await host.openDataset(name), limit);
+    const file = await processRows(host, config, await readRows(await host.openDataset(name), limit));
     const set = readExamples(file, {
       purpose,
       hasTemplate,
