@@ -4,6 +4,7 @@ import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
 import type { Asset, Folder, Host } from "./host.ts";
+import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
 import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
 
@@ -40,7 +41,7 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
       datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
     openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
     readText: async (path) => assetText(code.get(plainName(path)) ?? missing("file", path, code)),
-    userCode: createBrowserUserCode({ openPort: openSandboxPort, base }),
+    userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
     addModel: (folder) => void models.set(folder.name, folder),
     addDataset: (name, file) => void datasets.set(name, file),
     addAdapter: (folder) => void adapters.set(folder.name, folder),

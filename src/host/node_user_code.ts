@@ -6,6 +6,7 @@ import { openIsolated } from "../sandbox/isolated_function.ts";
 import type { FromRunner } from "../sandbox/messages.ts";
 import child from "../sandbox/node_child.ts?script";
 import type { IsolateListener, Launch } from "../sandbox/place.ts";
+import { PYODIDE_VERSION } from "../sandbox/python.ts";
 import { wrapJavaScript } from "../sandbox/wrap_javascript.ts";
 import type { UserCode, UserSource } from "./user_code.ts";
 
@@ -51,7 +52,7 @@ function findPyodide(): string {
   } catch (cause) {
     throw new AppError(
       "user-code-invalid",
-      `Python code needs the npm package pyodide, which is not beside ${import.meta.url}. Install it there with "npm install pyodide@314.0.7", or write the function in JavaScript.`,
+      `Python code needs the npm package pyodide, which is not beside ${import.meta.url}. Install it there with "npm install pyodide@${PYODIDE_VERSION}", or write the function in JavaScript.`,
       { cause },
     );
   }
@@ -75,6 +76,8 @@ const send = (message) => {
     try { done += fs.writeSync(3, bytes, done); } catch (error) { if (error.code !== "EAGAIN") throw error; }
   }
 };
+// Ctrl-C in a terminal reaches the child too; its parent finishes the step, which may need the child.
+process.on("SIGINT", () => {});
 const listeners = [];
 const waiting = [];
 const io = {

@@ -15,6 +15,9 @@ export interface PyodideOptions {
   readonly stderr: (line: string) => void;
 }
 
+/** The version in package.json, which is the only one that PYODIDE_LOCK is for. */
+export const PYODIDE_VERSION = "314.0.7";
+
 /** What pyodide-lock.json says of this Pyodide, without the packages: none of them are here, and none may be fetched. */
 export const PYODIDE_LOCK = {
   info: { abi_version: "2026_0", arch: "wasm32", platform: "emscripten_5_0_3", python: "3.14.2" },

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { afterAll, describe, expect, it } from "vitest";
+import packageJson from "../../package.json" with { type: "json" };
 import { createNodeUserCode } from "../../src/host/node_user_code.ts";
 import type { RewardItem, UserFunction } from "../../src/host/user_code.ts";
-import { PYODIDE_LOCK } from "../../src/sandbox/python.ts";
+import { PYODIDE_LOCK, PYODIDE_VERSION } from "../../src/sandbox/python.ts";
 
 /** Python takes seconds to start, so functions share what can be shared. */
 const START = 60_000;
@@ -129,6 +130,7 @@ def preprocess_function(example, **kwargs):
   });
 
   it("is the Pyodide that the lock file belongs to", () => {
+    expect(packageJson.dependencies.pyodide).toBe(PYODIDE_VERSION);
     const path = createRequire(import.meta.url).resolve("pyodide/pyodide-lock.json");
     expect(JSON.parse(readFileSync(path, "utf8")).info).toEqual(PYODIDE_LOCK.info);
   });

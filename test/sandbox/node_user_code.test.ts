@@ -145,6 +145,13 @@ describe("JavaScript", () => {
     expect(await score(fn, item("a"), item("exit"), item("b"))).toEqual([1, "crashed", 1]);
   });
 
+  it("goes on after Ctrl-C, which ends a run only when its step is done", async () => {
+    const fn = await open(
+      "async () => { process.kill(process.pid, 'SIGINT'); await new Promise((done) => setTimeout(done, 50)); return 1; }",
+    );
+    expect(await score(fn, item("a"))).toEqual([1]);
+  });
+
   it.each([
     ["a syntax error", "function f() {\n  return 1;\n  let b = ;\n}", 3],
     ["a throw outside of the function", "const a = 1;\nnull.x;\nfunction f() {}", 2],
