@@ -15,6 +15,10 @@ const folder = goldenFolder("model");
 const user = (content: string) => ({ role: "user", content });
 const assistant = (content: string) => ({ role: "assistant", content });
 
+const unused = async () => {
+  throw new Error("these rows need no code");
+};
+
 async function prepare(settings: Readonly<Record<string, unknown>>, rows: readonly unknown[]) {
   const { config } = resolveOrThrow({
     override: readSettings({
@@ -24,6 +28,9 @@ async function prepare(settings: Readonly<Record<string, unknown>>, rows: readon
   });
   const host = {
     openDataset: async () => assetOf("d.jsonl", rows.map((row) => JSON.stringify(row)).join("\n")),
+    readText: unused,
+    userCode: { open: unused },
+    log: () => {},
   };
   const tools = await loadTextTools(folder, config);
   return { config, tools, dataset: await loadDataset(host, config, tools.template !== undefined, false) };
