@@ -303,6 +303,10 @@ export class GroupMethod implements Method {
     this.#rollout = state.rollout;
     this.#source.restore(state.source);
   }
+
+  close(): void {
+    this.#source.close();
+  }
 }
 
 function live(row: LearnedRow | Completion): Completion {

@@ -231,6 +231,10 @@ export class ProximalPolicyOptimization implements Method {
     this.#rollout = state.rollout;
     this.#source.restore(state.source);
   }
+
+  close(): void {
+    this.#source.close();
+  }
 }
 
 function learnedRow(row: LearnedRow, key: number, weight: number): BatchRow {

@@ -42,6 +42,7 @@ export interface RolloutSource {
   readonly evaluate: (() => Promise<Record<string, number>>) | undefined;
   state(): unknown;
   restore(state: unknown): void;
+  close(): void;
 }
 
 /** What each reward is worth to each completion, row by row, after normalize and clip over the whole rollout. */

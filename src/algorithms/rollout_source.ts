@@ -241,6 +241,10 @@ class GeneratedRollouts implements RolloutSource {
     this.#groups = groups;
     this.#epochEnded = epochEnded;
   }
+
+  close(): void {
+    this.#scorer.close();
+  }
 }
 
 /** Why the run should pause: a reward failed on too many answers to be trusted. */
@@ -322,4 +326,6 @@ class RecordedRollouts implements RolloutSource {
   restore(state: unknown): void {
     this.#taken = (state as { taken: number }).taken;
   }
+
+  close(): void {}
 }
