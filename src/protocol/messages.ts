@@ -181,22 +181,37 @@ export interface Catalog {
   readonly recipes: readonly RecipeInfo[];
 }
 
+/** What the rows of a method hold: good answers, two answers of which one is better, or prompts to be answered. */
+export type DataKind = "examples" | "pairs" | "prompts";
+
 export interface AlgorithmInfo {
   readonly id: string;
   readonly label: string;
   /** One line for people. */
   readonly summary: string;
   readonly paper: string;
+  readonly data: DataKind;
   /** What the data must have, in words. */
   readonly needs: string;
-  /** Metrics shown large, and the sentence under them. */
-  readonly hero: readonly {
-    readonly metric: string;
-    readonly title: string;
-    readonly better: "lower" | "higher";
-  }[];
+  /** The charts shown large. The first metric of the first is the one that says how a run goes. */
+  readonly hero: readonly HeroChart[];
+  /** The sentence under them. */
   readonly coach: string;
   readonly fields: readonly FieldData[];
+}
+
+export interface HeroChart {
+  readonly title: string;
+  readonly unit?: string;
+  readonly metrics: readonly HeroMetric[];
+}
+
+export interface HeroMetric {
+  readonly metric: string;
+  readonly title: string;
+  readonly better: "lower" | "higher" | "neither";
+  /** The metric that says how far single values lie from this mean: drawn as a band round it. */
+  readonly spread?: string;
 }
 
 export interface ModelInfo {
@@ -212,6 +227,7 @@ export interface DatasetInfo {
   readonly id: string;
   readonly label: string;
   readonly summary: string;
+  readonly data: DataKind;
   readonly rows: number;
   readonly bytes: number;
 }
@@ -289,9 +305,18 @@ export interface DataPreview {
 export interface RenderedRowData {
   readonly row: number;
   readonly rowCount: number;
+  /** One text, or the preferred and the rejected one of a pair. */
+  readonly texts: readonly RenderedText[];
+  readonly limit: number;
+  /** The answer that rewards may compare with, when the row has one. */
+  readonly reference: string | null;
+}
+
+export interface RenderedText {
+  /** Which of a pair it is; empty when there is only one. */
+  readonly title: string;
   readonly pieces: readonly { readonly text: string; readonly learned: boolean; readonly special: boolean }[];
   readonly tokens: number;
-  readonly limit: number;
 }
 
 export interface MemoryPlan {

@@ -7,6 +7,8 @@ import { useSetup } from "./setup.ts";
 /** What the page asks about runs. A refusal is kept with the run, where it is shown. */
 
 export interface StartRequest {
+  /** The method, which the page shows while the run is being prepared. */
+  readonly method: string;
   readonly given: GivenSettings;
   readonly recipe: string | null;
   readonly files: PickedFiles;
@@ -18,18 +20,22 @@ export interface StartRequest {
  * Starts a run and returns its id: from the worker's answer, or from its first event about a run that the page did not
  * know, so that preparing is seen. Rejects when the start was refused before that.
  */
-export function startRun(wanted: StartRequest): Promise<string> {
+export function startRun({ method, ...wanted }: StartRequest): Promise<string> {
   const known = new Set(useRuns.getState().order);
   return new Promise((resolve, reject) => {
     let early: string | undefined;
     const stopListening = useRuns.subscribe(({ order }) => {
-      early ??= order.find((id) => !known.has(id));
-      if (early !== undefined) resolve(early);
+      if (early !== undefined) return;
+      early = order.find((id) => !known.has(id));
+      if (early === undefined) return;
+      const id = early;
+      useRuns.setState((state) => patchRun(state, id, () => ({ method })));
+      resolve(id);
     });
     request("start", wanted)
       .then(
         ({ runId }) => {
-          useRuns.setState((state) => patchRun(state, runId, () => ({})));
+          useRuns.setState((state) => patchRun(state, runId, () => ({ method })));
           resolve(runId);
           return Promise.all([loadRuns(), loadRun(runId)]);
         },

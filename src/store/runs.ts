@@ -18,6 +18,8 @@ import { mergeRows, rowsUpTo } from "./metric_rows.ts";
 export interface RunView {
   readonly id: string;
   readonly summary: RunSummary | null;
+  /** The method that was asked for, until the summary says it. */
+  readonly method: string | null;
   readonly status: RunStatus;
   /** What was prepared so far, by kind: the rows of the preparing state. */
   readonly prepared: Readonly<Partial<Record<Preparing["what"], Preparing>>>;
@@ -48,6 +50,7 @@ const MOST_LOG_LINES = 2000;
 const blank = (id: string): RunView => ({
   id,
   summary: null,
+  method: null,
   status: { state: "preparing", what: "model", done: 0, total: 0, unit: "bytes" },
   prepared: {},
   progress: null,
@@ -175,6 +178,9 @@ export const stepOf = (run: RunView): number =>
 
 export const totalStepsOf = (run: RunView): number | null =>
   run.progress?.totalSteps ?? run.summary?.totalSteps ?? null;
+
+/** The id of the run's method. */
+export const methodIdOf = (run: RunView): string => run.summary?.algorithm ?? run.method ?? "sft";
 
 export const nameOf = (run: RunView): string => run.summary?.name ?? "New run";
 

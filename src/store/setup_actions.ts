@@ -14,6 +14,7 @@ import {
   useSetup,
   withSetting,
 } from "./setup.ts";
+import { switchMethod } from "./switch_method.ts";
 
 /** Changes of the document. Each is followed by one debounced question to the worker. */
 
@@ -67,6 +68,17 @@ export function scheduleRefresh(): void {
 
 export const setSetting = (key: string, value: unknown): void =>
   change({ given: withSetting(useSetup.getState().given, key, value) });
+
+/** Another method, with what still applies of the settings. */
+export function pickMethod(id: string): void {
+  const { files, resolved } = useSetup.getState();
+  const catalog = shown(useApp.getState().catalog);
+  const values = shown(resolved);
+  const from = algorithmOf(catalog, values);
+  const to = catalog?.algorithms.find((algorithm) => algorithm.id === id);
+  if (!catalog || !values || !from || !to || from === to) return;
+  change(switchMethod({ files }, values, [from, to], catalog.datasets));
+}
 
 export const resetSetting = (key: string): void => setSetting(key, undefined);
 
@@ -212,7 +224,9 @@ export async function showRow(row: number): Promise<void> {
 export async function startSetup(): Promise<string | undefined> {
   useSetup.setState({ starting: true, refused: null });
   try {
-    return await startRun({ ...documentOf(useSetup.getState()), name: null });
+    const state = useSetup.getState();
+    const method = shown(state.resolved)?.algorithm ?? "sft";
+    return await startRun({ ...documentOf(state), method, name: null });
   } catch (error) {
     useSetup.setState({ refused: noteError(error) });
     return undefined;

@@ -1,3 +1,5 @@
+import { ALGORITHM_TITLES, type Algorithm } from "../config/algorithm.ts";
+
 /** Numbers, sizes and times in words for people. */
 
 const LOCALE = "en";
@@ -98,6 +100,10 @@ export function formatValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** The name of a method by its id. */
+export const methodName = (id: string): string =>
+  Object.hasOwn(ALGORITHM_TITLES, id) ? ALGORITHM_TITLES[id as Algorithm] : id.toUpperCase();
+
 /** What a metric is called where people read it. */
 export const METRIC_NAMES: Readonly<Record<string, string>> = {
   loss: "Loss",
@@ -111,6 +117,30 @@ export const METRIC_NAMES: Readonly<Record<string, string>> = {
   num_tokens: "Tokens seen",
   epoch: "Epoch",
   gpu_memory_bytes: "GPU memory",
+  reward: "Reward",
+  reward_std: "Spread of rewards",
+  frac_reward_zero_std: "Groups without a signal",
+  kl: "Distance from the reference (KL)",
+  mean_length: "Mean length",
+  clipped_ratio: "Share cut off",
+  "rewards/accuracies": "Pairs in the right order",
+  "rewards/margins": "Margin",
+  "completions/mean_length": "Mean length of answers",
+  "completions/min_length": "Shortest answer",
+  "completions/max_length": "Longest answer",
+  "completions/clipped_ratio": "Share of answers cut off",
+  "completions/mean_terminated_length": "Mean length of whole answers",
+  "objective/kl": "Distance from the reference (KL)",
+  "objective/rlhf_reward": "Reward less KL",
+  "objective/scores": "Score",
+  "objective/entropy": "Entropy of an answer",
+  "objective/non_score_reward": "KL penalty",
+  "policy/approxkl_avg": "Change of the policy (KL)",
+  "policy/clipfrac_avg": "Share clipped",
+  "policy/entropy_avg": "Entropy of the policy",
+  "loss/policy_avg": "Policy loss",
+  "loss/value_avg": "Value loss",
+  "val/ratio": "Ratio of new to old policy",
 };
 
 /** `eval_` metrics are of the held-out rows; what has no name of its own reads as its key. */

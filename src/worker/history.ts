@@ -15,6 +15,7 @@ import type {
 import type { Database, RunRecord } from "../storage/database.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { getRun, listRuns, readRows } from "../storage/runs.ts";
+import { headlineOf } from "./methods.ts";
 import { configOfRun } from "./settings.ts";
 
 /** Runs as they were saved: the list, one run's whole record, its downloads. */
@@ -55,11 +56,13 @@ export async function summarize(
   live: RunStatus | undefined,
 ): Promise<RunSummary> {
   const metrics = (await readRows(database, "metrics", run.id)) as readonly MetricRow[];
-  const losses = metrics.flatMap(({ values }) =>
-    typeof values["loss"] === "number" ? [values["loss"]] : [],
-  );
-  const last = losses.at(-1);
-  const stride = Math.max(1, Math.ceil(losses.length / SPARK));
+  const headline = headlineOf(run.algorithm);
+  const course = metrics.flatMap(({ values }) => {
+    const value = values[headline];
+    return typeof value === "number" ? [value] : [];
+  });
+  const last = course.at(-1);
+  const stride = Math.max(1, Math.ceil(course.length / SPARK));
   const bytes = (await listCheckpoints(database, run.id)).reduce(
     (sum, checkpoint) => sum + checkpoint.bytes,
     0,
@@ -68,8 +71,8 @@ export async function summarize(
     ...{ id: run.id, name: run.name, algorithm: run.algorithm, model: run.model, dataset: run.dataset },
     ...{ step: run.step, totalSteps: run.maxSteps, created: run.created, updated: run.updated, bytes },
     status: statusOf(run, live),
-    hero: last === undefined ? null : { name: "loss", value: last },
-    spark: losses.filter((_, i) => i % stride === 0),
+    hero: last === undefined ? null : { name: headline, value: last },
+    spark: course.filter((_, i) => i % stride === 0),
     changes: before ? changesBetween(before.config, run.config) : [],
   };
 }

@@ -1,4 +1,3 @@
-import { planSft } from "../api/plan_sft.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
@@ -20,7 +19,8 @@ import {
   runList,
 } from "./history.ts";
 import { Runs } from "./runs.ts";
-import { exportSettings, requireSftConfig, resolveSettings, reviewText } from "./settings.ts";
+import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
+import { planRun } from "./training.ts";
 
 /** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
 
@@ -58,15 +58,18 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
     exportConfig: ({ shape, ...named }) => exportSettings(named, shape),
     previewData: async ({ files, ...named }) => {
       registerFiles(host, files);
-      return previewData(context, await requireSftConfig(named));
+      const { config } = await requireConfig(named);
+      return previewData(host, config);
     },
     renderRow: async ({ files, row, ...named }) => {
       registerFiles(host, files);
-      return renderDataRow(context, await requireSftConfig(named), row);
+      const { config } = await requireConfig(named);
+      return renderDataRow(host, config, row);
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
-      const parts = await planSft(host, await requireSftConfig(named), await diagnostics());
+      const { config } = await requireConfig(named);
+      const parts = await planRun(host, config, await diagnostics());
       return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
     },
   };

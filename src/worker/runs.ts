@@ -1,5 +1,5 @@
 import { exportYaml } from "../config/export_yaml.ts";
-import type { SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { AppError } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
 import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
@@ -8,7 +8,7 @@ import type { WorkerContext } from "./context.ts";
 import { registerFiles } from "./files.ts";
 import { requireRun } from "./history.ts";
 import { Session } from "./session.ts";
-import { asSft, configOfRun, requireConfig } from "./settings.ts";
+import { configOfRun, requireConfig } from "./settings.ts";
 
 const ADJECTIVES = [
   "quiet",
@@ -85,7 +85,7 @@ export class Runs {
     registerFiles(host, params.files);
     const { config: resolved } = await requireConfig(params);
     const name = params.name ?? memorableName();
-    const config: SftConfig = { ...asSft(resolved), run_name: name };
+    const config: RunConfig = { ...resolved, run_name: name };
     const runId = crypto.randomUUID();
     await this.#makeRoom();
     const configText = exportYaml({ ...config });
@@ -102,7 +102,7 @@ export class Runs {
           name,
           algorithm: config.algorithm,
           model: config.model_name,
-          dataset: config.dataset_name,
+          dataset: config.dataset_name ?? "recorded rollouts",
         },
         ...{
           config: configText,

@@ -1,6 +1,5 @@
-import { Sampler } from "../api/sampler.ts";
-import { openSftTrainer, type SftTrainer } from "../api/sft_trainer.ts";
-import type { SftConfig } from "../config/fields.ts";
+import type { Sampler } from "../api/sampler.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import { AppError } from "../lib/errors.ts";
@@ -10,6 +9,7 @@ import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
 import { RunJournal } from "./journal.ts";
+import { openSampler, openTrainer, type RunTrainer } from "./training.ts";
 
 /** How often at most progress and the heartbeat are told, in milliseconds. */
 const PROGRESS_MS = 250;
@@ -20,7 +20,7 @@ const STEPS_FOR_RATE = 5;
 export interface SessionOptions {
   readonly runId: string;
   readonly name: string;
-  readonly config: SftConfig;
+  readonly config: RunConfig;
   readonly configText: string;
   readonly skipBadRows: boolean;
   /** Continue from this checkpoint. */
@@ -40,7 +40,7 @@ export class Session {
   readonly name: string;
   readonly #context: WorkerContext;
   readonly #journal: RunJournal;
-  readonly #trainer: SftTrainer;
+  readonly #trainer: RunTrainer;
   readonly #sampler: Sampler | undefined;
   readonly #onLost: (session: Session) => void;
   readonly #control: Going = { request: "go" };
@@ -56,7 +56,7 @@ export class Session {
     context: WorkerContext,
     options: SessionOptions,
     journal: RunJournal,
-    trainer: SftTrainer,
+    trainer: RunTrainer,
     sampler: Sampler | undefined,
   ) {
     this.options = options;
@@ -77,7 +77,7 @@ export class Session {
     // A run that begins again has nothing from before.
     const rows = await journal.rewind(resumeStep ?? -1);
     let session: Session | undefined;
-    const trainer = await openSftTrainer({
+    const trainer = await openTrainer({
       ...{
         host: context.host,
         run: runId,
@@ -105,7 +105,7 @@ export class Session {
           ),
       },
     });
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
+    const sampler = await openSampler(trainer, config);
     session = new Session(context, options, journal, trainer, sampler);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
@@ -287,7 +287,7 @@ export class Session {
     return { fileName, blob: await new Response(stream).blob() };
   }
 
-  get trainer(): SftTrainer {
+  get trainer(): RunTrainer {
     return this.#trainer;
   }
 

@@ -2,13 +2,15 @@ import { useEffect } from "react";
 import { Link } from "wouter";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
+import { headlineOf } from "../../store/headline.ts";
 import { loadRun } from "../../store/run_actions.ts";
-import { isGoing, type RunView, stepOf, useRuns } from "../../store/runs.ts";
+import { isGoing, methodIdOf, type RunView, stepOf, useRuns } from "../../store/runs.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
+import { methodName } from "../format.ts";
 import { DoneCard } from "./done_card.tsx";
 import { Preparing } from "./preparing.tsx";
 import { ProgressRow } from "./progress_row.tsx";
-import { RunCharts } from "./run_charts.tsx";
+import { OtherCharts, RunCharts } from "./run_charts.tsx";
 import { RunHeader } from "./run_header.tsx";
 import { RunTabs } from "./run_tabs.tsx";
 import { Samples } from "./samples.tsx";
@@ -37,17 +39,17 @@ export function RunPage({ id }: { id: string }) {
 
 function Run({ run }: { run: RunView }) {
   const catalog = useApp((state) => shown(state.catalog));
-  const algorithm = catalog?.algorithms.find(({ id }) => id === (run.summary?.algorithm ?? "sft"));
+  const algorithm = catalog?.algorithms.find(({ id }) => id === methodIdOf(run));
   const { status } = run;
   // A run that ended before its first step has nothing to draw.
   const going = isGoing(run);
   return (
     <div className="page run">
-      <RunHeader run={run} method={algorithm?.label ?? run.summary?.algorithm.toUpperCase() ?? ""} />
+      <RunHeader run={run} method={algorithm?.label ?? methodName(methodIdOf(run))} />
       {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
       {status.state === "failed" && <ErrorCard failure={status.error} runId={run.id} />}
       {status.state === "done" && (
-        <DoneCard run={run} stoppedEarly={status.stoppedEarly} reason={status.reason} />
+        <DoneCard run={run} algorithm={algorithm} stoppedEarly={status.stoppedEarly} reason={status.reason} />
       )}
       {status.state === "paused" && (
         <p className="note warn">
@@ -63,10 +65,13 @@ function Run({ run }: { run: RunView }) {
         </p>
       )}
       {status.state === "preparing" && <Preparing run={run} />}
-      {status.state !== "preparing" && (going || stepOf(run) > 0) && <ProgressRow run={run} />}
+      {status.state !== "preparing" && (going || stepOf(run) > 0) && (
+        <ProgressRow run={run} algorithm={algorithm} />
+      )}
       {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
       <Samples sets={run.samples} going={status.state === "running" || status.state === "preparing"} />
-      <RunTabs run={run} />
+      <OtherCharts run={run} algorithm={algorithm} />
+      <RunTabs run={run} headline={headlineOf(algorithm)} />
     </div>
   );
 }

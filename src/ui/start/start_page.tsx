@@ -43,7 +43,14 @@ function Demo({ secondary }: { secondary: boolean }) {
     setStarting(true);
     setFailure(null);
     try {
-      const id = await startRun({ given: {}, recipe: DEMO, files: {}, name: null, skipBadRows: false });
+      const id = await startRun({
+        method: "sft",
+        given: {},
+        recipe: DEMO,
+        files: {},
+        name: null,
+        skipBadRows: false,
+      });
       navigate(`/run/${id}`);
     } catch (error) {
       setFailure(noteError(error));

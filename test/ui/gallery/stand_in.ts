@@ -1,5 +1,5 @@
+import { ALGORITHMS } from "../../../src/config/algorithm.ts";
 import { exportYaml } from "../../../src/config/export_yaml.ts";
-import { fieldData } from "../../../src/config/fields.ts";
 import { parseConfig } from "../../../src/config/parse_config.ts";
 import { RECIPES, recipeLayer } from "../../../src/config/recipes.ts";
 import { resolve } from "../../../src/config/resolve.ts";
@@ -13,24 +13,11 @@ import type {
   WorkerEvent,
 } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
+import { methodInfo } from "../methods.ts";
 import { checkpoints, log, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
 
 const catalog = async (): Promise<Catalog> => ({
-  algorithms: [
-    {
-      id: "sft",
-      label: "SFT",
-      summary: "Shows the model examples of good answers and makes each more likely.",
-      paper: "https://arxiv.org/abs/2203.02155",
-      needs: "Prompts with answers, chats, or whole texts.",
-      hero: [
-        { metric: "loss", title: "Loss", better: "lower" },
-        { metric: "eval_loss", title: "Evaluation loss", better: "lower" },
-      ],
-      coach: "Loss should go down. It measures how surprised the model is by the examples.",
-      fields: fieldData("sft"),
-    },
-  ],
+  algorithms: ALGORITHMS.map(methodInfo),
   models: [
     {
       id: "aligntune-tiny",
@@ -42,11 +29,27 @@ const catalog = async (): Promise<Catalog> => ({
     },
   ],
   datasets: [
-    { id: "ahoy", label: "Ahoy", summary: "Questions answered as a sailor would.", rows: 512, bytes: 71_000 },
+    {
+      id: "ahoy",
+      label: "Ahoy",
+      summary: "Questions answered as a sailor would.",
+      data: "examples",
+      rows: 512,
+      bytes: 71_000,
+    },
+    {
+      id: "style-pairs",
+      label: "Style pairs",
+      summary: "Questions with a friendly and a curt answer.",
+      data: "pairs",
+      rows: 1080,
+      bytes: 180_000,
+    },
     {
       id: "arithmetic",
       label: "Arithmetic",
       summary: "Sums and differences of small numbers.",
+      data: "prompts",
       rows: 2048,
       bytes: 214_000,
     },
@@ -70,6 +73,17 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
   });
   return { algorithm, values: origins, issues, notes };
 }
+
+const PIECES = [
+  { text: "<|im_start|>", learned: false, special: true },
+  { text: "user\nWhich food does Tom like?", learned: false, special: false },
+  { text: "<|im_end|>", learned: false, special: true },
+  { text: "\n", learned: false, special: false },
+  { text: "<|im_start|>", learned: false, special: true },
+  { text: "assistant\n", learned: false, special: false },
+  { text: "Ahoy captain! Tom likes corn, arr!", learned: true, special: false },
+  { text: "<|im_end|>", learned: true, special: true },
+];
 
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const STATES: Readonly<Record<string, RunStatus>> = {
@@ -184,18 +198,9 @@ export function standIn(
     renderRow: async ({ row }) => ({
       row,
       rowCount: 512,
-      pieces: [
-        { text: "<|im_start|>", learned: false, special: true },
-        { text: "user\nWhich food does Tom like?", learned: false, special: false },
-        { text: "<|im_end|>", learned: false, special: true },
-        { text: "\n", learned: false, special: false },
-        { text: "<|im_start|>", learned: false, special: true },
-        { text: "assistant\n", learned: false, special: false },
-        { text: "Ahoy captain! Tom likes corn, arr!", learned: true, special: false },
-        { text: "<|im_end|>", learned: true, special: true },
-      ],
-      tokens: 27,
       limit: 64,
+      reference: null,
+      texts: [{ title: "", tokens: 27, pieces: PIECES }],
     }),
     planMemory: async () => PLAN,
     start: async () => {
