@@ -75,12 +75,19 @@ export interface Requests {
   };
   runs: { params: Nothing; result: { runs: readonly RunSummary[] } };
   run: { params: RunRef; result: RunDetails };
+  /** The answers of one rollout of a run, and which there are. The latest one when `step` is null. */
+  rollouts: {
+    params: RunRef & { step: number | null };
+    result: { steps: readonly number[]; set: RolloutSet | null };
+  };
   rename: { params: RunRef & { name: string }; result: Nothing };
   checkpoints: { params: RunRef; result: { checkpoints: readonly CheckpointSummary[] } };
   deleteCheckpoint: { params: RunRef & { step: number }; result: Nothing };
   /** A zip with the PEFT adapter (or the whole model), its card, tokenizer, configuration and trainer state. */
   exportAdapter: { params: RunRef & { step: number | null }; result: Download };
   exportMetrics: { params: RunRef & { format: "jsonl" | "csv" }; result: Download };
+  /** Every answer of the run with its scores, one a line: a file that can be trained on again. */
+  exportRollouts: { params: RunRef; result: Download };
   exportRunConfig: { params: RunRef & { shape: "flat" | "nested" }; result: Download };
   /** Answers of the base and the tuned model to the same messages with the same seed; text arrives as `answer` events. */
   chat: { params: ChatRequest; result: { answers: readonly ChatAnswer[] } };
@@ -100,6 +107,7 @@ export type WorkerEvent =
   | { readonly type: "metrics"; readonly runId: string; readonly rows: readonly MetricRow[] }
   | { readonly type: "progress"; readonly runId: string; readonly progress: RunProgress }
   | { readonly type: "samples"; readonly runId: string; readonly samples: SampleSet }
+  | { readonly type: "rollouts"; readonly runId: string; readonly set: RolloutSet }
   | { readonly type: "checkpoint"; readonly runId: string; readonly checkpoint: CheckpointSummary }
   | { readonly type: "log"; readonly runId: string; readonly line: LogLine }
   /** The text of a chat answer so far. */
@@ -158,6 +166,33 @@ export interface SampleSet {
     readonly answer: string;
     readonly reference: string | null;
   }[];
+}
+
+/** What the model answered before one step, and what it was worth. */
+export interface RolloutSet {
+  /** The first step that learned from it, from 1. */
+  readonly step: number;
+  readonly answers: readonly RolloutAnswer[];
+}
+
+/** One completion, as the page shows it: the engine's record without its token ids. */
+export interface RolloutAnswer {
+  readonly rollout: number;
+  readonly step: number;
+  /** Answers to the same prompt share it. */
+  readonly group: number;
+  /** As text or as messages. */
+  readonly prompt: unknown;
+  readonly completion: string;
+  /** Each reward's own value, unweighted; null did not apply or failed. */
+  readonly rewards: Readonly<Record<string, number | null>>;
+  readonly reward: number | null;
+  readonly advantage: number;
+  /** In tokens. */
+  readonly length: number;
+  readonly truncated: boolean;
+  readonly reference: string | null;
+  readonly errors?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface LogLine {

@@ -1,7 +1,16 @@
 import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
-import { isGoing, patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
+import {
+  isGoing,
+  patchRun,
+  rewound,
+  useRuns,
+  withDetails,
+  withList,
+  withoutRun,
+  withRollouts,
+} from "./runs.ts";
 import { useSetup } from "./setup.ts";
 
 /** What the page asks about runs. A refusal is kept with the run, where it is shown. */
@@ -148,7 +157,17 @@ export async function loadRun(runId: string): Promise<void> {
   else await about(runId, ask);
 }
 
-export type DownloadKind = "adapter" | "metrics-csv" | "metrics-jsonl" | "config";
+/** Reads the rollout of a step, the latest when it is null, unless the page has it. */
+export async function loadRollout(runId: string, step: number | null): Promise<void> {
+  const run = useRuns.getState().runs[runId];
+  if (step !== null && run?.rollouts.some((set) => set.step === step)) return;
+  await about(runId, async () => {
+    const found = await request("rollouts", { runId, step });
+    useRuns.setState((state) => withRollouts(state, runId, found));
+  });
+}
+
+export type DownloadKind = "rollouts" | "adapter" | "metrics-csv" | "metrics-jsonl" | "config";
 
 /** Asks the worker for a file of a run. */
 export function downloadOf(
@@ -164,6 +183,8 @@ export function downloadOf(
         return request("exportMetrics", { runId, format: "csv" });
       case "metrics-jsonl":
         return request("exportMetrics", { runId, format: "jsonl" });
+      case "rollouts":
+        return request("exportRollouts", { runId });
       case "config":
         return request("exportRunConfig", { runId, shape: "flat" });
     }

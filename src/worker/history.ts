@@ -7,14 +7,18 @@ import type {
   Download,
   LogLine,
   MetricRow,
+  RolloutSet,
   RunDetails,
   RunStatus,
   RunSummary,
   SampleSet,
 } from "../protocol/messages.ts";
+import type { RolloutRecord } from "../rollout/record.ts";
 import type { Database, RunRecord } from "../storage/database.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
+import { eachRollout, readRollout, rolloutSteps } from "../storage/rollouts.ts";
 import { getRun, listRuns, readRows } from "../storage/runs.ts";
+import { rolloutSets } from "./journal.ts";
 import { headlineOf } from "./methods.ts";
 import { configOfRun } from "./settings.ts";
 
@@ -144,6 +148,29 @@ export async function exportMetrics(
   );
   const text = format === "csv" ? metricsCsv(rows) : metricsJsonl(rows);
   return { fileName: safeFileName(run.name, "metrics", format), blob: new Blob([text]) };
+}
+
+/** The steps of a run that have a rollout, and the answers of one of them: the latest when `step` is null. */
+export async function runRollouts(
+  database: Database,
+  runId: string,
+  step: number | null,
+): Promise<{ steps: readonly number[]; set: RolloutSet | null }> {
+  await requireRun(database, runId);
+  const steps = await rolloutSteps(database, runId);
+  const wanted = step ?? steps.at(-1);
+  if (wanted === undefined) return { steps, set: null };
+  const records = (await readRollout(database, runId, wanted)) as readonly RolloutRecord[];
+  return { steps, set: rolloutSets(records)[0] ?? null };
+}
+
+/** rollouts.jsonl: the records as they are, a line each. */
+export async function exportRollouts(database: Database, runId: string): Promise<Download> {
+  const run = await requireRun(database, runId);
+  const parts: string[] = [];
+  for await (const { records } of eachRollout(database, runId))
+    parts.push(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  return { fileName: safeFileName(run.name, "rollouts", "jsonl"), blob: new Blob(parts) };
 }
 
 export async function exportRunConfig(

@@ -13,10 +13,12 @@ import { registerFiles } from "./files.ts";
 import {
   checkpointList,
   exportMetrics,
+  exportRollouts,
   exportRunConfig,
   requireRun,
   runDetails,
   runList,
+  runRollouts,
 } from "./history.ts";
 import { Runs } from "./runs.ts";
 import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
@@ -127,6 +129,8 @@ function handlers(context: WorkerContext): Handlers {
     },
     exportAdapter: ({ runId, step }) => runs.export(runId, step),
     exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
+    rollouts: ({ runId, step }) => runRollouts(stored(), runId, step),
+    exportRollouts: ({ runId }) => exportRollouts(stored(), runId),
     exportRunConfig: ({ runId, shape }) => exportRunConfig(stored(), runId, shape),
     chat: (request) => chat.ask(request),
     cancelChat: async ({ chatId }) => {

@@ -97,6 +97,7 @@ export class Session {
         step: (step, tokens) => session?.onStep(step, tokens),
         checkpoint: (step, best) => session?.onCheckpoint(step, best),
         sample: async (step) => session?.sample(step),
+        rollout: (records) => journal.rollout(records),
         note: (text) => journal.log("warn", text),
         saveFailed: (step, { message }) =>
           journal.log(

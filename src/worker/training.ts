@@ -6,12 +6,22 @@ import type { RunConfig, SftConfig } from "../config/fields.ts";
 import type { Capabilities } from "../gpu/device.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import type { RolloutRecord } from "../rollout/record.ts";
 import type { MemoryPart } from "../trainer/memory_plan.ts";
+import type { RunEvents } from "../trainer/training_run.ts";
 
 /** The one place where the worker meets the engine's entry points: which method is trained by what. */
 
 export type RunTrainer = SftTrainer;
-export type RunTrainerOptions = Omit<SftTrainerOptions, "config"> & { readonly config: RunConfig };
+export interface RunTrainerOptions extends Omit<SftTrainerOptions, "config" | "events"> {
+  readonly config: RunConfig;
+  readonly events: RunEvents & RolloutEvents;
+}
+
+export interface RolloutEvents {
+  /** After each rollout was scored, with all of its answers. */
+  rollout?(records: readonly RolloutRecord[]): void;
+}
 
 /** Prepares a run of any method. Throws all that a configuration, a file or a device can be refused for. */
 export function openTrainer(options: RunTrainerOptions): Promise<RunTrainer> {

@@ -46,44 +46,43 @@ export function MoreMetrics({ run, drawn }: MoreMetricsProps) {
   return (
     <section className="card more-metrics" aria-labelledby="more-metrics-title">
       <h2 id="more-metrics-title">More metrics</h2>
-      {groups.map((group) => (
-        <Group key={group.title} run={run} group={group} isOn={isOn} onToggle={toggle} />
-      ))}
+      <div className="metric-groups">
+        {groups.map((group) => (
+          <Chips key={group.title} group={group} isOn={isOn} onToggle={toggle} />
+        ))}
+      </div>
+      <div className="metric-grid">
+        {groups.flatMap(({ metrics }) =>
+          metrics.filter(isOn).map((metric) => <One key={metric} run={run} metric={metric} />),
+        )}
+      </div>
     </section>
   );
 }
 
-interface GroupProps {
-  readonly run: RunView;
+interface ChipsProps {
   readonly group: MetricGroup;
   readonly isOn: (metric: string) => boolean;
   readonly onToggle: (metric: string) => void;
 }
 
-function Group({ run, group: { title, metrics }, isOn, onToggle }: GroupProps) {
+function Chips({ group: { title, metrics }, isOn, onToggle }: ChipsProps) {
   return (
-    <div className="stack tight">
-      <fieldset className="metric-chips">
-        <legend>{title}</legend>
-        {metrics.map((metric) => (
-          <button
-            key={metric}
-            type="button"
-            className="chip"
-            aria-pressed={isOn(metric)}
-            title={metric}
-            onClick={() => onToggle(metric)}
-          >
-            {nameInGroup(metric)}
-          </button>
-        ))}
-      </fieldset>
-      <div className="metric-grid">
-        {metrics.filter(isOn).map((metric) => (
-          <One key={metric} run={run} metric={metric} />
-        ))}
-      </div>
-    </div>
+    <fieldset className="metric-chips">
+      <legend>{title}</legend>
+      {metrics.map((metric) => (
+        <button
+          key={metric}
+          type="button"
+          className="chip"
+          aria-pressed={isOn(metric)}
+          title={metric}
+          onClick={() => onToggle(metric)}
+        >
+          {nameInGroup(metric)}
+        </button>
+      ))}
+    </fieldset>
   );
 }
 

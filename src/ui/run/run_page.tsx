@@ -1,5 +1,6 @@
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { Link } from "wouter";
+import type { AlgorithmInfo } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { headlineOf } from "../../store/headline.ts";
@@ -16,6 +17,10 @@ import { RunTabs } from "./run_tabs.tsx";
 import { Samples } from "./samples.tsx";
 import "../styles/chart.css";
 import "../styles/run.css";
+
+const RolloutsPanel = lazy(async () => ({
+  default: (await import("../rollouts/rollouts_panel.tsx")).RolloutsPanel,
+}));
 
 /** One run: how far it is, how it goes, what it says, what it has saved. */
 export function RunPage({ id }: { id: string }) {
@@ -46,6 +51,28 @@ function Run({ run }: { run: RunView }) {
   return (
     <div className="page run">
       <RunHeader run={run} method={algorithm?.label ?? methodName(methodIdOf(run))} />
+      <State run={run} algorithm={algorithm} />
+      {status.state !== "preparing" && (going || stepOf(run) > 0) && (
+        <ProgressRow run={run} algorithm={algorithm} />
+      )}
+      {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
+      <Answers run={run} algorithm={algorithm} />
+      <OtherCharts run={run} algorithm={algorithm} />
+      <RunTabs run={run} headline={headlineOf(algorithm)} />
+    </div>
+  );
+}
+
+interface PartProps {
+  readonly run: RunView;
+  readonly algorithm: AlgorithmInfo | undefined;
+}
+
+/** How the run stands, when there is something to say or to do about it. */
+function State({ run, algorithm }: PartProps) {
+  const { status } = run;
+  return (
+    <>
       {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
       {status.state === "failed" && <ErrorCard failure={status.error} runId={run.id} />}
       {status.state === "done" && (
@@ -65,13 +92,23 @@ function Run({ run }: { run: RunView }) {
         </p>
       )}
       {status.state === "preparing" && <Preparing run={run} />}
-      {status.state !== "preparing" && (going || stepOf(run) > 0) && (
-        <ProgressRow run={run} algorithm={algorithm} />
+    </>
+  );
+}
+
+/** What the model says as it learns: scored answers, or the same prompts again and again. */
+function Answers({ run, algorithm }: PartProps) {
+  const { state } = run.status;
+  const training = state === "running" || state === "preparing";
+  const scored = algorithm?.data === "prompts";
+  return (
+    <>
+      {scored && (
+        <Suspense fallback={<section className="card rollouts-waiting" aria-label="Rollouts" />}>
+          <RolloutsPanel run={run} going={training} />
+        </Suspense>
       )}
-      {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
-      <Samples sets={run.samples} going={status.state === "running" || status.state === "preparing"} />
-      <OtherCharts run={run} algorithm={algorithm} />
-      <RunTabs run={run} headline={headlineOf(algorithm)} />
-    </div>
+      {(!scored || run.samples.length > 0) && <Samples sets={run.samples} going={training} />}
+    </>
   );
 }

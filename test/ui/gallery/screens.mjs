@@ -31,6 +31,10 @@ const SCREENS = [
   ["run-paused", "paused", "/run/r1"],
   ["run-done", "done", "/run/r1"],
   ["run-failed", "failed", "/run/r1"],
+  ["rl-grpo-running", "grpo-running", "/run/r1"],
+  ["rl-grpo-done", "grpo-done", "/run/r1"],
+  ["rl-dpo-done", "dpo-done", "/run/r1"],
+  ["rl-ppo-running", "ppo-running", "/run/r1"],
   ["runs", "idle", "/runs"],
   ["runs-empty", "fresh", "/runs"],
   ["chat", "idle", "/chat/r1"],
@@ -59,7 +63,7 @@ const SCREENS = [
 const SIZES = [
   [1280, 800],
   [768, 1024],
-  [360, 740],
+  [390, 844],
 ];
 mkdirSync(out, { recursive: true });
 const browser = await chromium.launch({

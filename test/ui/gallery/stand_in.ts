@@ -14,7 +14,8 @@ import type {
 } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import { methodInfo } from "../methods.ts";
-import { checkpoints, log, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+import { rolloutSet } from "./sample_rollouts.ts";
+import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
 
 const catalog = async (): Promise<Catalog> => ({
   algorithms: ALGORITHMS.map(methodInfo),
@@ -110,10 +111,15 @@ export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
 ): { handlers: Handlers; play: () => void } {
-  const status = STATES[scene] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
+  // A method may stand in front of the state: "grpo-running".
+  const [, method, state = scene] = /^(dpo|ppo|grpo|gspo|dapo|dr_grpo)-(.+)$/.exec(scene) ?? [];
+  const algorithm = method ?? "sft";
+  const learnsFromRewards = algorithm !== "sft" && algorithm !== "dpo";
+  const status = STATES[state] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
   const steps = "step" in status ? status.step : 0;
   const fresh = scene === "fresh" || scene === "no-webgpu";
-  const summary = runSummary("r1", "quiet-otter", status, steps);
+  const summary = { ...runSummary("r1", "quiet-otter", status, steps), algorithm };
+  const rolloutSteps = learnsFromRewards ? Array.from({ length: steps }, (_, i) => i + 1) : [];
   const older = runSummary(
     "r0",
     "brave-lark",
@@ -122,10 +128,12 @@ export function standIn(
   );
   const details = (id: string): RunDetails => ({
     summary: id === "r0" ? older : summary,
-    configYaml:
-      "algorithm: sft\nmodel_name: aligntune-tiny\ndataset_name: ahoy\nmax_steps: 64\nlearning_rate: 0.003\n",
-    metrics: metricRows(id === "r0" ? 64 : steps, scene === "failed"),
-    samples: sampleSets(id === "r0" ? 64 : steps),
+    configYaml: `algorithm: ${algorithm}\nmax_completion_length: 64\nmodel_name: aligntune-tiny\ndataset_name: ahoy\nmax_steps: 64\nlearning_rate: 0.003\n`,
+    metrics:
+      algorithm === "sft" || id === "r0"
+        ? metricRows(id === "r0" ? 64 : steps, state === "failed")
+        : methodRows(algorithm, steps),
+    samples: learnsFromRewards ? [] : sampleSets(id === "r0" ? 64 : steps),
     log: log(steps),
     checkpoints: checkpoints(id === "r0" ? 64 : steps),
     plan: PLAN,
@@ -218,6 +226,11 @@ export function standIn(
       if (runId !== "r0" && runId !== "r1") throw new AppError("file-missing", `There is no run ${runId}.`);
       return details(runId);
     },
+    rollouts: async ({ step }) => {
+      const wanted = step ?? rolloutSteps.at(-1);
+      return { steps: rolloutSteps, set: wanted === undefined ? null : rolloutSet(wanted) };
+    },
+    exportRollouts: async () => ({ fileName: "quiet-otter-rollouts.jsonl", blob: new Blob(["{}"]) }),
     rename: async () => ({}),
     checkpoints: async () => ({ checkpoints: checkpoints(steps) }),
     deleteCheckpoint: async () => ({}),
@@ -250,7 +263,7 @@ export function standIn(
   };
 
   const play = (): void => {
-    if (!["running", "paused", "preparing"].includes(scene)) return;
+    if (!["running", "paused", "preparing"].includes(state)) return;
     setTimeout(() => {
       emit({
         type: "status",
@@ -258,7 +271,7 @@ export function standIn(
         status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
       });
       emit({ type: "status", runId: "r1", status });
-      if (scene === "preparing") return;
+      if (state === "preparing") return;
       emit({
         type: "progress",
         runId: "r1",
