@@ -55,6 +55,12 @@ export function formatMetric(value: number | null | undefined): string {
   return value.toFixed(size >= 100 ? 1 : size >= 0.1 ? 2 + (size < 10 ? 1 : 0) : 4);
 }
 
+/** A score under scores: two decimals, so that columns can be read down. A small one that is not 0 stays visible. */
+export function formatScore(value: number): string {
+  const size = Math.abs(value);
+  return size < 100 && (size >= 0.01 || size === 0) ? value.toFixed(2) : formatMetric(value);
+}
+
 /** 2e-4: a learning rate as people write it. */
 export function formatRate(value: number): string {
   if (value === 0) return "0";
@@ -120,7 +126,7 @@ export const METRIC_NAMES: Readonly<Record<string, string>> = {
   reward: "Reward",
   reward_std: "Spread of rewards",
   frac_reward_zero_std: "Groups without a signal",
-  kl: "Distance from the reference (KL)",
+  kl: "KL to the reference",
   mean_length: "Mean length",
   clipped_ratio: "Share cut off",
   "rewards/accuracies": "Pairs in the right order",
@@ -130,7 +136,7 @@ export const METRIC_NAMES: Readonly<Record<string, string>> = {
   "completions/max_length": "Longest answer",
   "completions/clipped_ratio": "Share of answers cut off",
   "completions/mean_terminated_length": "Mean length of whole answers",
-  "objective/kl": "Distance from the reference (KL)",
+  "objective/kl": "KL to the reference",
   "objective/rlhf_reward": "Reward less KL",
   "objective/scores": "Score",
   "objective/entropy": "Entropy of an answer",

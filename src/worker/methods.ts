@@ -54,12 +54,13 @@ export const METHODS: Readonly<Record<Algorithm, Method>> = {
       {
         title: "Pairs in the right order",
         metrics: [
-          { metric: "rewards/accuracies", title: "Share of pairs", better: "higher" },
+          { metric: "rewards/accuracies", title: "Pairs in order", better: "higher" },
           { metric: "eval_rewards/accuracies", title: "Held-out pairs", better: "higher" },
         ],
       },
       {
-        title: "Margin between chosen and rejected",
+        title: "Margin",
+        unit: "chosen over rejected",
         metrics: [
           { metric: "rewards/margins", title: "Margin", better: "higher" },
           { metric: "eval_rewards/margins", title: "Held-out margin", better: "higher" },
@@ -76,14 +77,15 @@ export const METHODS: Readonly<Record<Algorithm, Method>> = {
     needs: REWARD_NEEDS,
     hero: [
       {
-        title: "Reward less the KL penalty",
+        title: "Reward less KL",
         metrics: [
           { metric: "objective/rlhf_reward", title: "Reward less KL", better: "higher" },
           { metric: "objective/scores", title: "Score alone", better: "higher" },
         ],
       },
       {
-        title: "Distance from the reference (KL)",
+        title: "KL to the reference",
+        unit: "nats an answer",
         metrics: [{ metric: "objective/kl", title: "KL", better: "neither" }],
       },
     ],

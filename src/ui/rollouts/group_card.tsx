@@ -2,7 +2,7 @@ import { Copy, Scissors, TriangleAlert } from "lucide-react";
 import { useId, useState } from "react";
 import type { RolloutAnswer } from "../../protocol/messages.ts";
 import { notify } from "../../store/app.ts";
-import { formatCount, formatMetric, metricName, NONE } from "../format.ts";
+import { formatCount, formatScore, metricName, NONE } from "../format.ts";
 import { type Order, promptText, type RolloutGroup, sortAnswers } from "./groups.ts";
 
 interface GroupCardProps {
@@ -33,7 +33,7 @@ export function GroupCard({ group, names, widest, order }: GroupCardProps) {
             </span>
           )}
           <span>
-            <span className="muted">Mean reward</span> <strong>{formatMetric(mean)}</strong>
+            <span className="muted">Mean reward</span> <strong>{mean === null ? NONE : formatScore(mean)}</strong>
           </span>
           {isSame && (
             <span
@@ -131,7 +131,7 @@ function Score({ value, error }: { value: number | null; error: string | undefin
       </span>
     );
   if (value === null) return <span title="This reward did not apply">{NONE}</span>;
-  return formatMetric(value);
+  return formatScore(value);
 }
 
 const LONG = 240;
@@ -153,7 +153,7 @@ function LongText({ text }: { text: string }) {
 }
 
 const signed = (value: number): string =>
-  value > 0 ? `+${formatMetric(value)}` : value < 0 ? `−${formatMetric(-value)}` : formatMetric(value);
+  value > 0 ? `+${formatScore(value)}` : value < 0 ? `−${formatScore(-value)}` : formatScore(value);
 
 /** Left and red for answers that become less likely, right and green for the others; the sign says the same. */
 export function AdvantageBar({ value, widest }: { value: number; widest: number }) {
