@@ -94,14 +94,15 @@ function listItem(item: unknown, indent: string, isFloat: boolean): string[] {
 
 /** A reward without what is empty; functions of a running program cannot be written. */
 function writableReward(reward: RewardSpec): Record<string, unknown> {
-  const { type, weight, params, name, code, language } = reward;
+  const { type, weight, params, name, code, ...rest } = reward;
+  const others = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return {
     type,
     weight,
     ...(name === undefined ? {} : { name }),
     ...(isEmpty(params) ? {} : { params }),
     ...(typeof code === "string" ? { code } : {}),
-    ...(language === undefined ? {} : { language }),
+    ...others,
   };
 }
 

@@ -77,19 +77,23 @@ export interface FieldData extends FieldInfo {
   readonly suggested: unknown;
 }
 
+/** A setting without its check. */
+export const describeField = (key: string, field: AnyField, value: unknown): FieldData => ({
+  key,
+  label: field.label,
+  help: field.help,
+  group: field.group,
+  advanced: field.advanced,
+  control: field.control,
+  nullable: field.nullable,
+  required: field.required,
+  ...(field.empty === undefined ? {} : { empty: field.empty }),
+  default: value,
+  suggested: field.suggested,
+});
+
 /** The form of an algorithm: one row a setting, in order, with the algorithm's defaults. */
-export function fieldData(algorithm: Algorithm): readonly FieldData[] {
-  return Object.entries(fieldsOf(algorithm)).map(([key, field]) => ({
-    key,
-    label: field.label,
-    help: field.help,
-    group: field.group,
-    advanced: field.advanced,
-    control: field.control,
-    nullable: field.nullable,
-    required: field.required,
-    ...(field.empty === undefined ? {} : { empty: field.empty }),
-    default: key === "algorithm" ? algorithm : defaultOf(field, algorithm),
-    suggested: field.suggested,
-  }));
-}
+export const fieldData = (algorithm: Algorithm): readonly FieldData[] =>
+  Object.entries(fieldsOf(algorithm)).map(([key, field]) =>
+    describeField(key, field, key === "algorithm" ? algorithm : defaultOf(field, algorithm)),
+  );

@@ -1,5 +1,6 @@
 import type { AnyField, Control } from "./field.ts";
 import { readReward } from "./read_reward.ts";
+import { REWARD_KEYS } from "./rewards.ts";
 import { nearest } from "./suggest.ts";
 
 /** A raw value turned into a setting's value; `why` says what was changed on the way, when anything was. */
@@ -200,6 +201,19 @@ export function readValue(key: string, field: AnyField, raw: unknown): Reading {
   return refuse(key, field, raw, result.error.issues);
 }
 
+/** A key that no reward has: the check itself only says in which reward. */
+function strangerInReward(raw: unknown): Reading | undefined {
+  for (const [i, item] of (Array.isArray(raw) ? raw : [raw]).entries()) {
+    const read = readReward(item);
+    const keys = typeof read === "object" && read !== null ? Object.keys(read) : [];
+    const key = keys.find((name) => !REWARD_KEYS.includes(name));
+    if (key === undefined) continue;
+    const message = `${key} is not part of a reward, which has ${REWARD_KEYS.join(", ")}. What a reward is set by goes under params.`;
+    return { ok: false, message, suggestion: nearest(key, REWARD_KEYS), inner: `${i}.${key}` };
+  }
+  return undefined;
+}
+
 function refuse(
   key: string,
   field: AnyField,
@@ -207,6 +221,8 @@ function refuse(
   issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
 ): Reading {
   const { control } = field;
+  const stranger = control.kind === "rewards" ? strangerInReward(raw) : undefined;
+  if (stranger) return stranger;
   const inner = issues[0]?.path.map(String).join(".") ?? "";
   const empty = field.nullable ? `, or empty (${field.empty?.replace(/\.$/, "").toLowerCase()})` : "";
   const options = control.kind === "choice" || control.kind === "choices" ? control.options : [];

@@ -1,9 +1,11 @@
 import { ALGORITHMS, type Algorithm, parseAlgorithm, usesRewards } from "./algorithm.ts";
+import { checkRewards } from "./check_rewards.ts";
 import { type Draft, derive } from "./derive.ts";
 import type { AnyField } from "./field.ts";
 import { ALL_KEYS, defaultOf, fieldsOf, type RunConfig } from "./fields.ts";
 import { type ConfigIssue, configInvalid, type Place } from "./issues.ts";
 import { readValue, show } from "./read_value.ts";
+import type { RewardSpec } from "./rewards.ts";
 import { checkRules } from "./rules.ts";
 import { nearest } from "./suggest.ts";
 
@@ -30,11 +32,6 @@ export interface Origin extends Partial<Place> {
   readonly source: Source;
   /** Worked out from other settings rather than a fixed default. */
   readonly derived?: true;
-}
-
-export interface ResolveOptions {
-  /** Names of the rewards that exist. Without it, reward types are not checked. */
-  readonly rewardTypes?: readonly string[];
 }
 
 export interface Resolution {
@@ -122,16 +119,24 @@ function missing(draft: Draft, algorithm: Algorithm): ConfigIssue[] {
   return issues;
 }
 
-function unknownRewards(draft: Draft, at: Partial<Place>, types: readonly string[]): ConfigIssue[] {
-  const { rewards } = draft;
-  if (!Array.isArray(rewards) || draft["rollouts_path"] !== null) return [];
-  return rewards.flatMap(({ type }: { readonly type: string }, i): ConfigIssue[] => {
-    if (type === "custom" || types.includes(type)) return [];
-    const path = `${at.path ?? "rewards"}.${i}.type`;
-    return [
-      { path, line: at.line, message: `There is no reward "${type}".`, suggestion: nearest(type, types) },
-    ];
-  });
+/** Rewards of recorded rollouts are names only: their values are in the file. */
+function settleRewards(
+  draft: Draft,
+  origins: Readonly<Record<string, Origin>>,
+  layers: Layers,
+  issues: ConfigIssue[],
+  notes: ConfigIssue[],
+): void {
+  const { rewards: given } = draft;
+  if (!Array.isArray(given) || draft["rollouts_path"] !== null) return;
+  const { source, path = "rewards", line } = origins["rewards"] ?? { source: "default" };
+  const at = source === undefined || source === "default" ? undefined : layers[source]?.at;
+  const { rewards, findings } = checkRewards(given as readonly RewardSpec[]);
+  draft["rewards"] = rewards;
+  for (const { inner, message, suggestion, note } of findings) {
+    const place = at?.[`rewards.${inner}`] ?? { path: `${path}.${inner}`, line };
+    (note ? notes : issues).push({ ...place, message, suggestion });
+  }
 }
 
 const isSaid = (origin: Origin | undefined): boolean =>
@@ -164,7 +169,7 @@ function markDerived(origins: Record<string, Origin>, draft: Draft): void {
  * Puts the layers together, fills in what follows from other settings, and checks all of it. Never throws: everything that
  * is wrong comes back at once, each with its place.
  */
-export function resolve(layers: Layers, options: ResolveOptions = {}): Resolution {
+export function resolve(layers: Layers): Resolution {
   const issues: ConfigIssue[] = NAMED.flatMap((source) => layers[source]?.problems ?? []);
   const notes: ConfigIssue[] = [];
   const algorithm = findAlgorithm(layers, issues);
@@ -173,11 +178,10 @@ export function resolve(layers: Layers, options: ResolveOptions = {}): Resolutio
   const given = new Set(Object.keys(origins).filter((key) => isSaid(origins[key])));
   const isGiven = (key: string): boolean => given.has(key);
   const draft: Draft = Object.fromEntries(Object.entries(origins).map(([key, { value }]) => [key, value]));
+  settleRewards(draft, origins, layers, issues, notes);
   derive(draft, algorithm, isGiven);
   markDerived(origins, draft);
   issues.push(...missing(draft, algorithm));
-  if (options.rewardTypes)
-    issues.push(...unknownRewards(draft, origins["rewards"] ?? {}, options.rewardTypes));
   const config = draft as unknown as RunConfig;
   for (const { key, message, note } of checkRules(config, isGiven)) {
     const { path = key, line } = origins[key] ?? {};
@@ -187,11 +191,8 @@ export function resolve(layers: Layers, options: ResolveOptions = {}): Resolutio
 }
 
 /** As `resolve`, but throws `config-invalid` with all issues when anything is wrong. */
-export function resolveOrThrow(
-  layers: Layers,
-  options: ResolveOptions = {},
-): Resolution & { readonly config: RunConfig } {
-  const resolution = resolve(layers, options);
+export function resolveOrThrow(layers: Layers): Resolution & { readonly config: RunConfig } {
+  const resolution = resolve(layers);
   if (resolution.config === undefined) throw configInvalid(resolution.issues);
   return { ...resolution, config: resolution.config };
 }

@@ -221,22 +221,26 @@ const rolloutRules: readonly Rule<GroupConfig | PpoConfig>[] = [
       message: "Every reward has weight 0, so there is nothing to learn. Give at least one a weight.",
     },
   (c) => {
-    const reward = c.rewards.find(({ type, code }) => type === "custom" && code === undefined);
+    const reward = c.rewards.find(
+      ({ type, code, file }) => type === "custom" && code === undefined && file === undefined,
+    );
     return (
       reward !== undefined &&
       c.rollouts_path === null && {
         key: "rewards",
         message:
-          "A reward of type custom has no code. A file cannot carry a Python function: paste its source as code.",
+          "A reward of type custom has no code. A configuration cannot carry a Python function: paste its source as code, or name it as rewards.py#my_reward.",
       }
     );
   },
   (c) => {
-    const reward = c.rewards.find(({ code }) => typeof code === "string" && /^\s*[\w.]+\s*$/.test(code));
+    const reward = c.rewards.find(
+      ({ code }) => typeof code === "string" && /^\s*[\w./\\-]+(#\w*)?\s*$/.test(code),
+    );
     return (
       reward !== undefined && {
         key: "rewards",
-        message: `A reward names the function ${String(reward.code).trim()}, which a file cannot carry. Paste the function's code.`,
+        message: `A reward names the function ${String(reward.code).trim()}, which a configuration cannot carry. Paste the function's code, or name its file and the function, as in rewards.py#my_reward (.py, .js, .mjs or .ts).`,
       }
     );
   },

@@ -1,6 +1,7 @@
 import { ALGORITHM_TITLES, ALGORITHMS, type Algorithm, parseAlgorithm } from "./algorithm.ts";
 import { algorithmsWith, fieldsOf } from "./fields.ts";
 import type { ConfigIssue, Place } from "./issues.ts";
+import { REWARD_EXTRAS } from "./read_reward.ts";
 import { readValue, show } from "./read_value.ts";
 import { nearest } from "./suggest.ts";
 
@@ -84,19 +85,29 @@ function noteForeign(sink: Sink, { key, path, line }: Found): void {
   sink.notUsed.push({ path, line, why });
 }
 
-const REWARD_EXTRAS = ["clip", "normalize", "shield"];
-
 function noteRewardExtras(sink: Sink, entry: Found): void {
   if (!Array.isArray(entry.value)) return;
   for (const [i, reward] of entry.value.entries()) {
     if (!isMapping(reward)) continue;
-    for (const name of REWARD_EXTRAS.filter((extra) => reward[extra] !== undefined)) {
-      sink.notUsed.push({
-        path: `${entry.path}.${i}.${name}`,
-        line: entry.line,
-        why: "It has no effect in AlignTune either.",
-      });
+    for (const [name, why] of Object.entries(REWARD_EXTRAS)) {
+      const path = `${entry.path}.${i}.${name}`;
+      const line = sink.lineOf(path.split(".")) ?? entry.line;
+      if (reward[name] !== undefined) sink.notUsed.push({ path, line, why });
     }
+  }
+}
+
+/** Where the parts of each reward were written, so that later checks can point there. */
+function placeRewards(sink: Sink, entry: Found, at: Record<string, Place>): void {
+  if (!Array.isArray(entry.value)) return;
+  const add = (...steps: readonly (string | number)[]): void => {
+    const path = [entry.path, ...steps].join(".");
+    at[["rewards", ...steps].join(".")] = { path, line: sink.lineOf(path.split(".")) ?? entry.line };
+  };
+  for (const [i, reward] of entry.value.entries()) {
+    if (!isMapping(reward)) continue;
+    for (const key of Object.keys(reward)) add(i, key);
+    for (const key of isMapping(reward["params"]) ? Object.keys(reward["params"]) : []) add(i, "params", key);
   }
 }
 
@@ -147,6 +158,7 @@ export function collect(sink: Sink): {
     const { path, line } = entry;
     values[key] = result.value;
     at[key] = { path, line };
+    if (key === "rewards") placeRewards(sink, entry, at);
     if (result.why === "") used.push({ path, line, key, value: result.value });
     else sink.changed.push({ path, line, key, from: entry.value, to: result.value, why: result.why });
   }
