@@ -1,5 +1,6 @@
 import type { FieldData } from "../config/fields.ts";
 import type { ConfigIssue } from "../config/issues.ts";
+import type { RewardData } from "../config/reward_data.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 
 /**
@@ -47,6 +48,19 @@ export interface Requests {
   planMemory: {
     params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
     result: MemoryPlan;
+  };
+  /** Scores one answer to a row of the dataset. What the reward's own code does wrong is in `error`. */
+  tryReward: {
+    params: {
+      given: GivenSettings;
+      recipe: string | null;
+      files: PickedFiles;
+      /** Its place in the list of rewards. */
+      reward: number;
+      row: number;
+      completion: string;
+    };
+    result: RewardTrialResult;
   };
   /** Starts a run. Everything that can be refused is refused before the first step. */
   start: {
@@ -214,6 +228,20 @@ export interface Catalog {
   readonly models: readonly ModelInfo[];
   readonly datasets: readonly DatasetInfo[];
   readonly recipes: readonly RecipeInfo[];
+  /** The built-in rewards with their parameters, and what every reward has beside them. */
+  readonly rewards: readonly RewardData[];
+  readonly rewardSettings: readonly FieldData[];
+  /** Whether `tryReward` can score here. */
+  readonly canTryRewards: boolean;
+}
+
+export interface RewardTrialResult {
+  /** Unweighted; null when it does not apply, or failed. */
+  readonly value: number | null;
+  readonly error: { readonly message: string; readonly line: number | null } | null;
+  readonly milliseconds: number;
+  /** What the code printed. */
+  readonly logs: readonly string[];
 }
 
 /** What the rows of a method hold: good answers, two answers of which one is better, or prompts to be answered. */
@@ -343,6 +371,8 @@ export interface RenderedRowData {
   /** One text, or the preferred and the rejected one of a pair. */
   readonly texts: readonly RenderedText[];
   readonly limit: number;
+  /** The conversation that the model would answer; null for rows that hold their answers, and for plain text. */
+  readonly question: ChatRequest["messages"] | null;
   /** The answer that rewards may compare with, when the row has one. */
   readonly reference: string | null;
 }

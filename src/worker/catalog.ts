@@ -1,10 +1,12 @@
 import { ALGORITHM_TITLES, ALGORITHMS } from "../config/algorithm.ts";
 import { fieldData } from "../config/fields.ts";
 import { RECIPES, recipeLayer } from "../config/recipes.ts";
+import { rewardData, rewardSettingsData } from "../config/reward_data.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import type { Catalog, DatasetInfo, ModelInfo } from "../protocol/messages.ts";
 import { METHODS } from "./methods.ts";
+import { scoreAnswer } from "./reward_trial.ts";
 
 const MODELS = [
   {
@@ -73,5 +75,8 @@ export async function buildCatalog(host: Pick<Host, "openModel" | "openDataset">
     models,
     datasets,
     recipes,
+    rewards: rewardData(),
+    rewardSettings: rewardSettingsData(),
+    canTryRewards: scoreAnswer !== undefined,
   };
 }

@@ -6,7 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/messages.ts";
 import { type Dataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { readDataset } from "./read_dataset.ts";
-import { lengthOf, limitOf, referenceOf, textsOf } from "./row_texts.ts";
+import { lengthOf, limitOf, questionOf, referenceOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
 const BINS = 24;
@@ -81,6 +81,7 @@ export async function renderDataRow(host: Files, config: RunConfig, row: number)
   return {
     ...{ row, rowCount: examples.length, limit: limitOf(config) },
     texts: textsOf(example, tools, config),
+    question: questionOf(example),
     reference: example.kind === "prompt" ? referenceOf(example, dataset.set.mapping) : null,
   };
 }

@@ -20,6 +20,7 @@ import {
   runList,
   runRollouts,
 } from "./history.ts";
+import { tryReward } from "./reward_trial.ts";
 import { Runs } from "./runs.ts";
 import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
 import { planRun } from "./training.ts";
@@ -49,7 +50,14 @@ async function openStorage(): Promise<Database | undefined> {
   }
 }
 
-type SetupMethod = "reviewConfig" | "resolve" | "exportConfig" | "previewData" | "renderRow" | "planMemory";
+type SetupMethod =
+  | "tryReward"
+  | "reviewConfig"
+  | "resolve"
+  | "exportConfig"
+  | "previewData"
+  | "renderRow"
+  | "planMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
@@ -67,6 +75,11 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
       return renderDataRow(host, config, row);
+    },
+    tryReward: async ({ files, reward, row, completion, ...named }) => {
+      registerFiles(host, files);
+      const { config } = await requireConfig(named);
+      return tryReward(host, config, { reward, row, completion });
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);

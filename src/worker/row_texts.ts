@@ -4,7 +4,7 @@ import { applyMapping, type ResolvedMapping } from "../data/column_mapping.ts";
 import type { Example, ExampleBody, Turns } from "../data/example.ts";
 import { renderRow, renderTokens } from "../data/render.ts";
 import { encodeSftRow, type SftOptions } from "../data/sft_examples.ts";
-import type { RenderedText } from "../protocol/messages.ts";
+import type { RenderedRowData, RenderedText } from "../protocol/messages.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
 
 /** A row as the model sees it, for the page: one text, two of a pair, or a prompt to be answered. */
@@ -84,4 +84,16 @@ export function referenceOf(example: Example, mapping: ResolvedMapping): string 
   const value = REFERENCES.map((name) => row[name]).find((found) => found !== undefined && found !== null);
   if (value === undefined || value === null) return null;
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+const SPEAKERS = ["system", "user", "assistant"] as const;
+
+/** The conversation that a prompt row asks the model to go on with; null where there is none, or one with tools. */
+export function questionOf(example: Example): RenderedRowData["question"] {
+  if (example.kind !== "prompt" || typeof example.prompt === "string") return null;
+  const turns = example.prompt.flatMap(({ role, content }) => {
+    const speaker = SPEAKERS.find((name) => name === role);
+    return speaker && typeof content === "string" ? [{ role: speaker, content }] : [];
+  });
+  return turns.length === example.prompt.length ? turns : null;
 }

@@ -33,7 +33,8 @@ export function GroupCard({ group, names, widest, order }: GroupCardProps) {
             </span>
           )}
           <span>
-            <span className="muted">Mean reward</span> <strong>{mean === null ? NONE : formatScore(mean)}</strong>
+            <span className="muted">Mean reward</span>{" "}
+            <strong>{mean === null ? NONE : formatScore(mean)}</strong>
           </span>
           {isSame && (
             <span

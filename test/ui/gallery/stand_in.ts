@@ -3,10 +3,13 @@ import { exportYaml } from "../../../src/config/export_yaml.ts";
 import { parseConfig } from "../../../src/config/parse_config.ts";
 import { RECIPES, recipeLayer } from "../../../src/config/recipes.ts";
 import { resolve } from "../../../src/config/resolve.ts";
+import { rewardData, rewardSettingsData } from "../../../src/config/reward_data.ts";
 import { AppError } from "../../../src/lib/errors.ts";
 import type {
   Catalog,
+  DataPreview,
   GivenSettings,
+  RenderedRowData,
   ResolvedSettings,
   RunDetails,
   RunStatus,
@@ -55,6 +58,9 @@ const catalog = async (): Promise<Catalog> => ({
       bytes: 214_000,
     },
   ],
+  rewards: rewardData(),
+  rewardSettings: rewardSettingsData(),
+  canTryRewards: true,
   recipes: await Promise.all(
     RECIPES.map(async (recipe) => ({
       id: recipe.name,
@@ -75,6 +81,41 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
   return { algorithm, values: origins, issues, notes };
 }
 
+const ARITHMETIC: DataPreview = {
+  name: "arithmetic",
+  rowCount: 1024,
+  columns: ["prompt", "answer"],
+  roles: { prompt: "prompt", answer: "answer" },
+  format: "prompt",
+  mappingDirection: null,
+  rows: Array.from({ length: 50 }, (_, i) => [
+    `user: What is ${90 + (i % 9)}+${70 + (i % 7)}?`,
+    `${160 + i}`,
+  ]),
+  problems: [],
+  problemTotal: 0,
+  notes: [],
+  splits: { train: 922, validation: 51, test: 51 },
+  lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
+};
+const SUM: Omit<RenderedRowData, "row" | "rowCount" | "limit"> = {
+  reference: "176",
+  question: [{ role: "user", content: "What is 99+77?" }],
+  texts: [
+    {
+      title: "",
+      tokens: 14,
+      pieces: [
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "user\nWhat is 99+77?", learned: false, special: false },
+        { text: "<|im_end|>", learned: false, special: true },
+        { text: "\n", learned: false, special: false },
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "assistant\n", learned: false, special: false },
+      ],
+    },
+  ],
+};
 const PIECES = [
   { text: "<|im_start|>", learned: false, special: true },
   { text: "user\nWhich food does Tom like?", learned: false, special: false },
@@ -177,8 +218,9 @@ export function standIn(
         yaml: exportYaml({ ...plain, algorithm: "sft" }, { shape, onlyChanged: true }),
       };
     },
-    previewData: async () => {
+    previewData: async ({ given }) => {
       await wait(50);
+      if (given["dataset_name"] === "arithmetic") return ARITHMETIC;
       const bad = scene === "bad-rows";
       return {
         name: "ahoy",
@@ -203,13 +245,21 @@ export function standIn(
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
-    renderRow: async ({ row }) => ({
-      row,
-      rowCount: 512,
-      limit: 64,
-      reference: null,
-      texts: [{ title: "", tokens: 27, pieces: PIECES }],
+    renderRow: async ({ row, given }) => ({
+      ...{ row, rowCount: 512, limit: 64 },
+      ...(given["dataset_name"] === "arithmetic"
+        ? SUM
+        : { reference: null, question: null, texts: [{ title: "", tokens: 27, pieces: PIECES }] }),
     }),
+    tryReward: async ({ completion }) =>
+      completion.includes("boom")
+        ? {
+            value: null,
+            error: { message: "TypeError: reference.trim is not a function", line: 3 },
+            milliseconds: 0.4,
+            logs: [],
+          }
+        : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     planMemory: async () => PLAN,
     start: async () => {
       await wait(300);
