@@ -15,10 +15,12 @@ export type GivenSettings = Readonly<Record<string, unknown>>;
 export interface PickedFiles {
   /** The dataset, when dataset_name is the name of a picked file. */
   readonly dataset?: File;
-  /** The files of a model folder, when model_name names a dropped folder. */
+  /** The files of a model folder, when model_name names a dropped folder: that name is `modelName`. */
   readonly model?: readonly File[];
-  /** The files of an adapter to start from. */
+  readonly modelName?: string;
+  /** The files of an adapter to start from, which adapter_name_or_path calls `adapterName`. */
   readonly adapter?: readonly File[];
+  readonly adapterName?: string;
 }
 
 /** What the page can ask of the worker, and what each request returns. */
@@ -406,6 +408,8 @@ export interface RunSummary {
   /** What differs from the run before it, in short words. */
   readonly changes: readonly string[];
   readonly bytes: number;
+  /** The last checkpoint that holds an adapter: another run can start from it. */
+  readonly adapterStep: number | null;
 }
 
 export interface RunDetails {

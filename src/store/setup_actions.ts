@@ -110,13 +110,33 @@ export function pickSample(dataset: string): void {
 /** A model folder of the standard layout; its name stands for it in the settings. */
 export function pickModelFolder(name: string, model: readonly File[]): void {
   const { given, files } = useSetup.getState();
-  change({ files: { ...files, model }, given: withSetting(given, "model_name", name) });
+  const { adapter: _adapter, adapterName: _other, ...rest } = files;
+  const clean = withSetting(given, "adapter_name_or_path", undefined);
+  change({ files: { ...rest, model, modelName: name }, given: withSetting(clean, "model_name", name) });
+}
+
+/** The adapter to start from, by its name; null is a fresh one. */
+export function pickAdapter(name: string | null): void {
+  const { given, files } = useSetup.getState();
+  const { adapter: _files, adapterName: _name, ...rest } = files;
+  change({ files: rest, given: withSetting(given, "adapter_name_or_path", name ?? undefined) });
+}
+
+/** A PEFT folder to start from; its name stands for it in the settings. */
+export function pickAdapterFolder(name: string, adapter: readonly File[]): void {
+  const { given, files } = useSetup.getState();
+  change({
+    files: { ...files, adapter, adapterName: name },
+    given: withSetting(given, "adapter_name_or_path", name),
+  });
 }
 
 export function pickModel(id: string): void {
   const { given, files } = useSetup.getState();
-  const { model: _gone, ...rest } = files;
-  change({ files: rest, given: withSetting(given, "model_name", id) });
+  const { model: _gone, modelName: _name, adapter: _adapter, adapterName: _other, ...rest } = files;
+  // An adapter belongs to its model.
+  const clean = withSetting(given, "adapter_name_or_path", undefined);
+  change({ files: rest, given: withSetting(clean, "model_name", id) });
 }
 
 export const setSkipBadRows = (skipBadRows: boolean): void => change({ skipBadRows });
@@ -160,8 +180,8 @@ function setStale(): void {
   }));
 }
 
-const fileMark = ({ dataset, model }: PickedFiles): string =>
-  [dataset?.name, dataset?.size, dataset?.lastModified, model?.length].join(" ");
+const fileMark = ({ dataset, model, modelName }: PickedFiles): string =>
+  [dataset?.name, dataset?.size, dataset?.lastModified, modelName, model?.length].join(" ");
 
 async function refreshData(mine: number, values: GivenSettings, files: PickedFiles): Promise<void> {
   const catalog = shown(useApp.getState().catalog);

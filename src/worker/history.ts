@@ -14,12 +14,13 @@ import type {
   SampleSet,
 } from "../protocol/messages.ts";
 import type { RolloutRecord } from "../rollout/record.ts";
-import type { Database, RunRecord } from "../storage/database.ts";
+import type { CheckpointManifest, Database, RunRecord } from "../storage/database.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { eachRollout, readRollout, rolloutSteps } from "../storage/rollouts.ts";
 import { getRun, listRuns, readRows } from "../storage/runs.ts";
 import { rolloutSets } from "./journal.ts";
 import { headlineOf } from "./methods.ts";
+import { ADAPTER_FILES } from "./run_adapters.ts";
 import { configOfRun } from "./settings.ts";
 
 /** Runs as they were saved: the list, one run's whole record, its downloads. */
@@ -67,19 +68,21 @@ export async function summarize(
   });
   const last = course.at(-1);
   const stride = Math.max(1, Math.ceil(course.length / SPARK));
-  const bytes = (await listCheckpoints(database, run.id)).reduce(
-    (sum, checkpoint) => sum + checkpoint.bytes,
-    0,
-  );
+  const checkpoints = await listCheckpoints(database, run.id);
+  const bytes = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0);
   return {
     ...{ id: run.id, name: run.name, algorithm: run.algorithm, model: run.model, dataset: run.dataset },
     ...{ step: run.step, totalSteps: run.maxSteps, created: run.created, updated: run.updated, bytes },
     status: statusOf(run, live),
+    adapterStep: checkpoints.findLast(holdsAdapter)?.step ?? null,
     hero: last === undefined ? null : { name: headline, value: last },
     spark: course.filter((_, i) => i % stride === 0),
     changes: before ? changesBetween(before.config, run.config) : [],
   };
 }
+
+const holdsAdapter = ({ records }: CheckpointManifest): boolean =>
+  ADAPTER_FILES.every((file) => records.some(({ name }) => name === file));
 
 /** What differs between two configurations, in short words such as "learning_rate 0.001 → 0.0001". */
 function changesBetween(before: string, after: string): string[] {

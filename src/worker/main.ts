@@ -21,6 +21,7 @@ import {
   runRollouts,
 } from "./history.ts";
 import { tryReward } from "./reward_trial.ts";
+import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
 import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
 import { planRun } from "./training.ts";
@@ -137,6 +138,7 @@ function handlers(context: WorkerContext): Handlers {
     checkpoints: async ({ runId }) => ({ checkpoints: await checkpointList(stored(), runId) }),
     deleteCheckpoint: async ({ runId, step }) => {
       await requireRun(stored(), runId);
+      await refuseIfNeeded(stored(), runId, step);
       await host.checkpoints.remove(runId, step);
       return nothing;
     },
@@ -170,13 +172,13 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
-  const host = createBrowserHost({
+  const plain = createBrowserHost({
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host, database, emit });
+  return handlers({ host: withRunAdapters(plain), database, emit });
 }
 
 const endpoint = self as unknown as Endpoint;

@@ -36,6 +36,7 @@ const summary = {
   spark: [],
   changes: [],
   bytes: 10,
+  adapterStep: null,
 } as const;
 const details: RunDetails = {
   summary,

@@ -103,3 +103,10 @@ describe("the roles of columns", () => {
     });
   });
 });
+
+describe("an adapter", () => {
+  it("is known by its two files, and by its folder's name where the browser tells it", async () => {
+    const files = ["adapter_config.json", "adapter_model.safetensors"].map((name) => new File(["{}"], name));
+    expect(await recognise(files)).toEqual({ kind: "adapter", name: "dropped-adapter", files });
+  });
+});

@@ -7,6 +7,7 @@ import { beforeAfter, headlineOf } from "../../store/headline.ts";
 import { downloadOf } from "../../store/run_actions.ts";
 import { type RunView, stepOf } from "../../store/runs.ts";
 import { newSetup } from "../../store/setup_actions.ts";
+import { adapterName } from "../../store/start_from.ts";
 import { formatMetric, plural } from "../format.ts";
 import { saveFile } from "../parts/save_file.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
@@ -28,6 +29,16 @@ function sentence(run: RunView, hero: HeroMetric, stoppedEarly: boolean): string
   const verb = better ? (hero.better === "lower" ? "fell" : "rose") : "went";
   const over = ends.over > 1 ? ` (means of the first and the last ${ends.over})` : "";
   return `${start} ${hero.title} ${verb} from ${formatMetric(ends.before)} to ${formatMetric(ends.after)} in ${steps}${over}.`;
+}
+
+/** Another run on top of what this one has learned. */
+function further({ id, summary }: RunView): void {
+  if (!summary || summary.adapterStep === null) return;
+  newSetup(null, {
+    model_name: summary.model,
+    adapter_name_or_path: adapterName(id, summary.adapterStep),
+  });
+  navigate("/new");
 }
 
 /** What was reached, what has changed, and what comes next. */
@@ -60,6 +71,11 @@ export function DoneCard({ run, algorithm, stoppedEarly, reason }: DoneCardProps
           <Download size={16} aria-hidden />
           {saving ? "Packing…" : "Download adapter"}
         </button>
+        {run.summary && run.summary.adapterStep !== null && (
+          <button type="button" className="button" onClick={() => further(run)}>
+            Train it further
+          </button>
+        )}
         <button type="button" className="button" onClick={own}>
           Try your own data
         </button>

@@ -163,5 +163,6 @@ export function runSummary(id: string, name: string, status: RunStatus, step: nu
     spark: Array.from({ length: Math.min(40, step) }, (_, i) => lossAt(Math.round((i * step) / 40) + 1)),
     changes: id === "r0" ? [] : ["learning_rate 1e-3 → 3e-3", "max_steps 40 → 64"],
     bytes: 13_700_000,
+    adapterStep: step > 0 ? step : null,
   };
 }
