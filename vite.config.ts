@@ -1,6 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { pyodideFiles } from "./scripts/pyodide_plugin.ts";
+import { scriptText } from "./scripts/script_text_plugin.ts";
 import { SECURITY_HEADERS } from "./scripts/security_headers.mjs";
 import { serviceWorker } from "./scripts/service_worker_plugin.ts";
 import { CHROMIUM } from "./test/setup/chromium.ts";
@@ -9,8 +11,8 @@ const GPU_TESTS = "test/{gpu,kernels,model,rollout,trainer}/**/*.test.ts";
 
 export default defineConfig({
   base: "./",
-  plugins: [react(), serviceWorker()],
-  worker: { format: "es" },
+  plugins: [react(), scriptText(), pyodideFiles(), serviceWorker()],
+  worker: { format: "es", plugins: () => [scriptText()] },
   // Beside dist/node, the bundled command line. No file becomes a data: address, which the page's policy refuses to fetch.
   build: {
     outDir: "dist/app",
@@ -23,6 +25,7 @@ export default defineConfig({
   test: {
     projects: [
       {
+        plugins: [scriptText()],
         test: {
           name: "unit",
           environment: "node",
@@ -31,6 +34,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [scriptText()],
         test: {
           name: "dawn",
           environment: "node",
@@ -43,6 +47,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [scriptText()],
         test: {
           name: "gpu",
           testTimeout: 240_000,

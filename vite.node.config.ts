@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vite";
+import { scriptText } from "./scripts/script_text_plugin.ts";
 
 const PROGRAMS = {
   cli: "main",
@@ -12,6 +13,7 @@ const PROGRAMS = {
 
 /** Bundles the command-line programs into dist/node/: the same engine, for Node and Dawn. */
 export default defineConfig({
+  plugins: [scriptText()],
   build: {
     ssr: true,
     outDir: "dist/node",

@@ -1,10 +1,17 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
 // The headers that every file of the app is served with: by `npm start`, by `vite preview`, in the tests, and, through
 // public/_headers, by static hosts that read that file. The policy is what makes "nothing leaves your machine" a rule of
 // the browser and not a promise of ours: no script, worker or fetch of the page can reach another origin.
 
+/** The one inline script: that of the frame in which a person's code runs (src/store/sandbox.ts). HTML has no other line ends. */
+const frameScript = readFileSync(new URL("../src/store/sandbox_frame.js", import.meta.url), "utf8");
+const frameHash = createHash("sha256").update(frameScript.replaceAll("\r\n", "\n")).digest("base64");
+
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
+  `script-src 'self' 'wasm-unsafe-eval' 'sha256-${frameHash}'`,
   "worker-src 'self' blob:",
   "style-src 'self'",
   "img-src 'self' data: blob:",

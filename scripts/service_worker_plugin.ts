@@ -9,6 +9,9 @@ const LARGEST = 16 * 1024 * 1024;
 /** Stands in the script for the version, until that is known. */
 const UNNAMED = "version_of_the_app";
 
+/** What is kept from its first use on, because few people use it. */
+const ON_DEMAND = /^pyodide\//;
+
 /** What the server reads, what is replaced on each build, and what only developers open. */
 const LEFT_OUT = /^_headers$|^service_worker\.js$|\.map$/;
 
@@ -47,7 +50,9 @@ export function serviceWorker(): Plugin {
             },
           ];
         });
-        const script = await bundle(root, { PRECACHE: JSON.stringify({ version: UNNAMED, files }) });
+        const isLater = ({ path }: { path: string }) => ON_DEMAND.test(path);
+        const lists = { files: files.filter((file) => !isLater(file)), later: files.filter(isLater) };
+        const script = await bundle(root, { PRECACHE: JSON.stringify({ version: UNNAMED, ...lists }) });
         // Another list or other code is another version: two versions never share a cache.
         const version = createHash("sha256").update(script).digest("hex").slice(0, 16);
         writeFileSync(join(outDir, "service_worker.js"), script.replace(UNNAMED, version));

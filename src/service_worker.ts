@@ -17,7 +17,12 @@ interface PrecachedFile {
 }
 
 /** Filled in by the build (scripts/service_worker_plugin.ts). */
-declare const PRECACHE: { readonly version: string; readonly files: readonly PrecachedFile[] };
+declare const PRECACHE: {
+  readonly version: string;
+  readonly files: readonly PrecachedFile[];
+  /** Stored when they are first asked for. */
+  readonly later: readonly PrecachedFile[];
+};
 // The build writes the list where its name stands, so the name stands once.
 const precache = PRECACHE;
 
@@ -58,6 +63,9 @@ const keys = new Map(precache.files.map((file) => [new URL(file.path, base).href
 // The folder's own address is the page.
 keys.set(base.href, keys.get(new URL("index.html", base).href) ?? "");
 
+/** The files that are stored at their first use, by their address. */
+const later = new Map(precache.later.map((file) => [new URL(file.path, base).href, file]));
+
 function cacheKey(file: PrecachedFile): string {
   const key = new URL(file.path, base);
   key.searchParams.set("bytes", file.integrity);
@@ -71,7 +79,9 @@ scope.addEventListener("message", (event) => {
 });
 scope.addEventListener("fetch", (event) => {
   const key = lookUp(event.request);
+  const file = later.get(event.request.url);
   if (key !== null) event.respondWith(answer(event.request, key));
+  else if (file !== undefined && event.request.method === "GET") event.respondWith(answerLater(file));
   else if (isOptional(event.request)) event.respondWith(fetch(event.request).catch(notFound));
 });
 
@@ -80,6 +90,7 @@ async function install(): Promise<void> {
   try {
     const cache = await caches.open(CACHE);
     await Promise.all(precache.files.map((file) => store(cache, file)));
+    await Promise.all(precache.later.map((file) => takeOverFile(cache, file)));
   } catch (error) {
     await caches.delete(CACHE);
     throw error;
@@ -91,6 +102,13 @@ async function store(cache: Cache, file: PrecachedFile): Promise<void> {
   const key = cacheKey(file);
   const response = (await caches.match(key)) ?? (await download(file));
   await cache.put(key, response);
+}
+
+/** Keeps a file of the second list that an older version has stored. */
+async function takeOverFile(cache: Cache, file: PrecachedFile): Promise<void> {
+  const key = cacheKey(file);
+  const response = await caches.match(key);
+  if (response !== undefined) await cache.put(key, response);
 }
 
 async function download(file: PrecachedFile): Promise<Response> {
@@ -148,6 +166,18 @@ function isOptional(request: Request): boolean {
 
 function notFound(): Response {
   return new Response(null, { status: 404, statusText: "Not Found" });
+}
+
+/** A file of the second list: from the cache, or from the network and then kept. */
+async function answerLater(file: PrecachedFile): Promise<Response> {
+  const cache = await caches.open(CACHE);
+  const key = cacheKey(file);
+  const stored = await cache.match(key);
+  if (stored !== undefined) return stored;
+  const response = await download(file);
+  // Where there is no room, it is fetched again the next time.
+  await cache.put(key, response.clone()).catch(() => {});
+  return response;
 }
 
 /** The stored file or the part of it that was asked for. What the browser has evicted comes from the network again. */

@@ -1,3 +1,4 @@
+import { sftObjective } from "../src/algorithms/sft.ts";
 import type { SftConfig } from "../src/config/fields.ts";
 import { readSettings } from "../src/config/read_settings.ts";
 import { resolveOrThrow } from "../src/config/resolve.ts";
@@ -155,7 +156,7 @@ export function tinyOptions(tiny: Tiny, changes: Partial<EngineOptions> = {}): E
     capacity: { N: 64, M: 64, R: 8 },
     micros: 4,
     maxLength: 32,
-    loss: { kind: "nll", smoothing: 0 },
+    objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: {
       kind: "adamw",
       beta1: 0.9,

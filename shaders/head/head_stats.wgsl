@@ -1,12 +1,13 @@
 // head_stats: running statistics of each loss token's logits, over chunks of the vocabulary taken in order.
 //
 // Math      z' = softcap(z) / temperature;  softcap(z) = cap * tanh(z / cap), or z where cap is 0
-//           m = max z';  E = sum exp(z' - m);  A = sum exp(z' - m) (z' - m);  S = sum z'
-//           merging chunk b into a with m = max(m_a, m_b), d = m_a - m:  E = e^d E_a + ..., A = e^d (A_a + d E_a) + ...
+//           m = max z';  E = sum exp(z' - m);  A = sum exp(z' - m) (z' - m);  S = sum z';  Q = sum exp(z' - m)^2
+//           merging chunk b into a with m = max(m_a, m_b), d = m_a - m:  E = e^d E_a + ..., A = e^d (A_a + d E_a) + ...,
+//           Q = e^2d Q_a + ...
 //           argmax is the lowest index among equals
-// Source    Milakov and Gimelshein, arXiv:1805.02867, algorithm 3, with the entropy's sum beside it
+// Source    Milakov and Gimelshein, arXiv:1805.02867, algorithm 3, with the sums of the entropy and of the squares beside it
 // Shapes    z: (M, stride) f32, of which `columns` are valid; targets: (M) u32
-//           state: (M, 8): m, E, A, S, z' of the target, max z' (as m), index of the max (u32), spare
+//           state: (M, 8): m, E, A, S, z' of the target, max z' (as m), index of the max (u32), Q
 // Workgroup 24 * THREADS bytes
 // Dispatch  THREADS threads share a row: strided partial sums in blocks of 32, then a tree in fixed order: bitwise repeatable,
 //           and a row's result does not depend on M. One row a workgroup; 16 if a row has one thread, to fill a CPU's vectors.
@@ -29,7 +30,7 @@ const GROUP = select(1u, 16u, THREADS == 1u); // rows
 
 var<workgroup> best: array<f32, THREADS>;
 var<workgroup> bestIndex: array<u32, THREADS>;
-var<workgroup> partial: array<vec3f, THREADS>;
+var<workgroup> partial: array<vec4f, THREADS>;
 
 // The built-in may overflow inside, and loses small arguments to cancellation. Polynomial: Cephes, tanhf.
 fn tanhExact(x: f32) -> f32 {
@@ -91,15 +92,15 @@ fn main(
   }
   let chunkMax = top;
 
-  var sums = vec3f(); // E, A, S
+  var sums = vec4f(); // E, A, S, Q
   for (var start = lane; start < p.columns; start += 32u * THREADS) {
     let end = min(start + 32u * THREADS, p.columns);
-    var block = vec3f();
+    var block = vec4f();
     for (var c = start; c < end; c += THREADS) {
       let value = scaled(z[base + c]);
       let d = value - chunkMax;
       let e = exp(d);
-      block += vec3f(e, e * d, value);
+      block += vec4f(e, e * d, value, e * e);
     }
     sums += block;
   }
@@ -119,6 +120,7 @@ fn main(
   var E = chunk.x;
   var A = chunk.y;
   var S = chunk.z;
+  var Q = chunk.w;
   var targetZ = 0.0;
   var index = p.firstColumn + topColumn;
   let at = 8u * row;
@@ -130,12 +132,14 @@ fn main(
       let d = oldMax - chunkMax;
       E += exp(d) * oldE;
       A += exp(d) * (bitcast<f32>(state[at + 2u]) + d * oldE);
+      Q += exp(d) * exp(d) * bitcast<f32>(state[at + 7u]);
     } else {
       m = oldMax;
       index = state[at + 6u];
       let d = chunkMax - oldMax;
       E = oldE + exp(d) * chunk.x;
       A = bitcast<f32>(state[at + 2u]) + exp(d) * (chunk.y + d * chunk.x);
+      Q = bitcast<f32>(state[at + 7u]) + exp(d) * exp(d) * chunk.w;
     }
     S += bitcast<f32>(state[at + 3u]);
   }
@@ -148,4 +152,5 @@ fn main(
   state[at + 4u] = bitcast<u32>(targetZ);
   state[at + 5u] = bitcast<u32>(m);
   state[at + 6u] = index;
+  state[at + 7u] = bitcast<u32>(Q);
 }

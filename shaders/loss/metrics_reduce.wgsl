@@ -4,7 +4,7 @@
 //           non-finite: how many of all M tokens have a loss, logp or entropy that is infinite or NaN, by bit pattern
 // Source    -
 // Shapes    out: (M, 4) f32: logp, entropy, lse, mean_logp; loss: (M) f32; argmax, targets: (M) u32; weight: (M) f32
-//           metrics: (slots, 8) f32: loss, entropy, correct, live, logp, non-finite, 0, 0
+//           metrics: (slots, 32) f32: loss, entropy, correct, live, logp, non-finite; the rest is not touched
 // Workgroup 32 * THREADS bytes
 // Dispatch  1 workgroup; strided partial sums, then a tree in fixed order
 // Oracle    test/reference/loss.ts, metricsReduce()
@@ -50,13 +50,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   workgroupBarrier();
   if (lane > 0u) { return; }
   let all = partial[0];
-  let at = 8u * step.micro;
+  let at = 32u * step.micro;
   metrics[at] = all.real.x;
   metrics[at + 1u] = all.real.y;
   metrics[at + 2u] = all.count.x;
   metrics[at + 3u] = all.count.y;
   metrics[at + 4u] = all.real.z;
   metrics[at + 5u] = all.count.z;
-  metrics[at + 6u] = 0.0;
-  metrics[at + 7u] = 0.0;
 }

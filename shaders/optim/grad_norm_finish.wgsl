@@ -4,7 +4,7 @@
 //           finite: norm, and the loss and flag of metrics slots 0 .. micro, by bit pattern (squares that overflow are not)
 //           t += finite;  skipped += !finite;  bias = 1 - beta^t = -expm1(t log beta), by its series where t log beta > -1/2
 // Source    torch.nn.utils.clip_grad_norm_; Kingma and Ba, arXiv:1412.6980, algorithm 1
-// Shapes    partials: (P) f32, from grad_norm; metrics: (slots, 8) f32, from metrics_reduce
+// Shapes    partials: (P) f32, from grad_norm; metrics: (slots, 32) f32: loss first, non-finite sixth
 //           state: 16 words: norm f32, clip f32, finite u32, t u32, bias1 f32, bias2 f32, skipped u32, spare
 // Workgroup 4 * THREADS bytes
 // Dispatch  1 workgroup; strided partial sums in runs of 64, then a tree in fixed order
@@ -57,7 +57,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   let norm = sqrt(partial[0]);
   var finite = isFinite(norm) && isFinite(partial[0]);
   for (var slot = 0u; slot <= step.micro; slot += 1u) {
-    finite = finite && isFinite(metrics[8u * slot]) && metrics[8u * slot + 5u] == 0.0;
+    finite = finite && isFinite(metrics[32u * slot]) && metrics[32u * slot + 5u] == 0.0;
   }
   var clip = 1.0;
   if (p.max_norm > 0.0) { clip = min(1.0, p.max_norm / (norm + 1e-6)); }

@@ -1,5 +1,6 @@
+import { ALGORITHMS } from "../config/algorithm.ts";
 import { exportYaml } from "../config/export_yaml.ts";
-import type { Settings, SftConfig } from "../config/fields.ts";
+import type { RunConfig, Settings } from "../config/fields.ts";
 import { parseConfig } from "../config/parse_config.ts";
 import { readSettings } from "../config/read_settings.ts";
 import { type Origin, resolveOrThrow } from "../config/resolve.ts";
@@ -8,11 +9,11 @@ import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { Sampling } from "../rollout/sampling.ts";
 import type { Outcome, RunControl, RunEvents } from "../trainer/training_run.ts";
+import { type OpenTrainer, openTrainer } from "./open_trainer.ts";
 import { asTurns, promptIds } from "./sampler.ts";
-import { openSftTrainer, type SftTrainer } from "./sft_trainer.ts";
 
 /**
- * What programs call: AlignTune's `create_sft_trainer`. Settings are given by their names, under any known spelling, or as
+ * What programs call: AlignTune's `create_sft_trainer` and `create_rl_trainer`. Settings are given by their names, under any known spelling, or as
  * `config` (YAML or JSON text, or an object) with overrides beside it.
  */
 export interface TrainerOptions extends Settings {
@@ -33,7 +34,7 @@ export interface PredictOptions extends Partial<Sampling> {
 }
 
 export interface Trainer {
-  readonly config: SftConfig;
+  readonly config: RunConfig;
   /** Where each setting came from. */
   readonly origins: Readonly<Record<string, Origin>>;
   /** What was changed of the configuration, or is worth knowing of the data. */
@@ -48,8 +49,36 @@ export interface Trainer {
   close(): void;
 }
 
-/** Reads and checks the settings, then prepares the run. Throws `config-invalid` and all that openSftTrainer throws. */
-export async function createSftTrainer(options: TrainerOptions): Promise<Trainer> {
+/**
+ * Supervised fine-tuning. Reads and checks the settings, then prepares the run. Throws `config-invalid` and all that
+ * openTrainer throws.
+ */
+export function createSftTrainer(options: TrainerOptions): Promise<Trainer> {
+  return createTrainer(options, ({ algorithm }) =>
+    algorithm === "sft"
+      ? undefined
+      : `createSftTrainer trains sft; this configuration says ${algorithm}, which createRlTrainer trains.`,
+  );
+}
+
+/**
+ * Learning from preferences (dpo) or rewards (ppo, grpo, gspo, dapo, dr_grpo). Rewards and `processing_fn` may be functions.
+ * Throws as createSftTrainer does.
+ */
+export function createRlTrainer(options: TrainerOptions): Promise<Trainer> {
+  return createTrainer(options, ({ algorithm }, isGiven) => {
+    if (algorithm !== "sft") return undefined;
+    const names = ALGORITHMS.filter((name) => name !== "sft").join(", ");
+    if (!isGiven) return `createRlTrainer needs an algorithm: one of ${names}.`;
+    return `createRlTrainer trains ${names}; this configuration says sft, which createSftTrainer trains.`;
+  });
+}
+
+/** `refuse` says why a configuration belongs to the other of the two. */
+async function createTrainer(
+  options: TrainerOptions,
+  refuse: (config: RunConfig, isGiven: boolean) => string | undefined,
+): Promise<Trainer> {
   const {
     config: given,
     host,
@@ -62,17 +91,15 @@ export async function createSftTrainer(options: TrainerOptions): Promise<Trainer
   } = options;
   const file = readConfig(given);
   const { config, origins, notes } = resolveOrThrow({ override: readSettings(rest), file });
-  if (config.algorithm !== "sft") {
-    throw new AppError(
-      "config-invalid",
-      `createSftTrainer trains sft; this configuration says ${config.algorithm}.`,
-    );
+  const refusal = refuse(config, origins["algorithm"]?.source !== "default");
+  if (refusal !== undefined) {
+    throw new AppError("config-invalid", refusal, { details: { key: "algorithm" } });
   }
   const steps = resume ? await host.checkpoints.steps(run) : [];
   if (resume && steps.length === 0)
     throw new AppError("checkpoint-invalid", `${run} has no checkpoint to resume from.`);
   const nothing = () => {};
-  const opened = await openSftTrainer({
+  const opened = await openTrainer({
     ...{ host, config, configText: exportYaml({ ...config }), run, skipBadRows, resumeStep: steps.at(-1) },
     place: place ?? "Node",
     events: {
@@ -103,8 +130,8 @@ function readConfig(given: TrainerOptions["config"]) {
 }
 
 async function predict(
-  { gpu, engine, spec, tools }: SftTrainer,
-  config: SftConfig,
+  { gpu, engine, spec, tools }: OpenTrainer,
+  config: RunConfig,
   prompts: readonly string[],
   { max_new_tokens: maxNewTokens = 128, ...sampling }: PredictOptions,
 ): Promise<readonly string[]> {

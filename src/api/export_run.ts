@@ -1,5 +1,5 @@
 import { ALGORITHM_TITLES } from "../config/algorithm.ts";
-import type { SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import { encodeFloats } from "../formats/dtype.ts";
@@ -17,9 +17,9 @@ export interface ExportOptions {
   readonly run: TrainingRun;
   readonly engine: Engine;
   readonly model: ModelFolder;
-  readonly dataset: Dataset;
+  readonly dataset: Dataset | undefined;
   readonly tools: TextTools;
-  readonly config: SftConfig;
+  readonly config: RunConfig;
   readonly configText: string;
   /** Undefined for full fine-tuning. */
   readonly adapter: AdapterConfig | undefined;
@@ -51,7 +51,7 @@ export async function exportAssets(options: ExportOptions): Promise<readonly Ass
       baseModel: config.model_name,
       algorithm: config.algorithm,
       algorithmLabel: ALGORITHM_TITLES[config.algorithm],
-      datasets: [config.dataset_name],
+      datasets: config.dataset_name === null ? [] : [config.dataset_name],
       license: null,
       place,
       device: description || [vendor, architecture].filter(Boolean).join(" ") || "an unnamed GPU",
@@ -78,7 +78,7 @@ export async function exportAssets(options: ExportOptions): Promise<readonly Ass
   });
 }
 
-function cardSettings(config: SftConfig): Record<string, unknown> {
+function cardSettings(config: RunConfig): Record<string, unknown> {
   const keys = [
     "learning_rate",
     "batch_size",

@@ -1,11 +1,11 @@
-import type { SftConfig } from "../config/fields.ts";
+import type { CommonConfig } from "../config/fields.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import { openCheckpoint } from "../storage/checkpoints.ts";
 import { Engine } from "../trainer/engine.ts";
 import { engineOptions } from "../trainer/engine_for.ts";
-import type { PreparedSft, SftTrainerOptions } from "./sft_trainer.ts";
+import type { OpenTrainerOptions, PreparedRun } from "./open_trainer.ts";
 
 export type Backend = "trl" | "unsloth";
 
@@ -22,7 +22,7 @@ export interface OpenedEngine {
  * The device and the model on it. `backend: auto` takes trl, and unsloth where that does not fit the device.
  * Throws `webgpu-unavailable`, `gpu-out-of-memory`, and what bad files are refused for.
  */
-export async function openEngine(options: SftTrainerOptions, prepared: PreparedSft): Promise<OpenedEngine> {
+export async function openEngine(options: OpenTrainerOptions, prepared: PreparedRun): Promise<OpenedEngine> {
   const { config } = options;
   const saved = await savedChoice(options);
   if (config.backend !== "auto") return openBackend(options, prepared, saved, config.backend);
@@ -36,8 +36,8 @@ export async function openEngine(options: SftTrainerOptions, prepared: PreparedS
 }
 
 async function openBackend(
-  { config, gpu: given, onPreparing = () => {} }: SftTrainerOptions,
-  prepared: PreparedSft,
+  { config, gpu: given, onPreparing = () => {} }: OpenTrainerOptions,
+  prepared: PreparedRun,
   saved: Choice | undefined,
   backend: Backend,
 ): Promise<OpenedEngine> {
@@ -48,7 +48,7 @@ async function openBackend(
     onPreparing("model", Math.min(loaded, bytes), bytes);
   };
   const profile = saved && profileOf(saved);
-  const plan = { ...prepared, profile, trainable: prepared.start.trainable, onBytes };
+  const plan = { ...enginePlan(prepared), profile, onBytes };
   const gpu = given ?? (await openGpu());
   try {
     return { gpu, backend, engine: await Engine.create(gpu, engineOptions({ ...config, backend }, plan)) };
@@ -58,17 +58,33 @@ async function openBackend(
   }
 }
 
+/** What a prepared run asks of its engine. */
+export function enginePlan({ model, spec, data, start, reference, value }: PreparedRun) {
+  const { capacity, maxLength, micros, objective } = data;
+  return {
+    model,
+    spec,
+    trainable: start.trainable,
+    reference,
+    value,
+    capacity,
+    maxLength,
+    micros,
+    objective,
+  };
+}
+
 function profileOf({ kind, rowThreads, attentionTile }: Choice): KernelProfile {
   return { kind, rowThreads, attentionTile };
 }
 
-async function savedChoice({ host, run, resumeStep }: SftTrainerOptions): Promise<Choice | undefined> {
+async function savedChoice({ host, run, resumeStep }: OpenTrainerOptions): Promise<Choice | undefined> {
   if (resumeStep === undefined) return undefined;
   return (await openCheckpoint(host.checkpoints, run, resumeStep)).state.kernels as Choice;
 }
 
 /** What a person should know when `auto` had to choose. */
-export function backendNote({ backend: asked }: SftConfig, backend: Backend): string[] {
+export function backendNote({ backend: asked }: CommonConfig, backend: Backend): string[] {
   if (asked !== "auto" || backend === "trl") return [];
   return [
     "The run does not fit this GPU in 16 or 32 bits, so it uses the unsloth backend: four bits and recomputation.",

@@ -1,10 +1,10 @@
-import type { SftConfig } from "../config/fields.ts";
+import type { CommonConfig } from "../config/fields.ts";
 import type { Example, Turns } from "../data/example.ts";
 import type { Message } from "../data/message.ts";
 import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
-import type { SftTrainer } from "./sft_trainer.ts";
+import type { OpenTrainer } from "./open_trainer.ts";
 
 export interface Sample {
   readonly prompt: string;
@@ -25,14 +25,14 @@ const DEFAULT_PROMPTS = 4;
 export class Sampler {
   readonly #generator: Generator;
   readonly #prompts: readonly SamplePrompt[];
-  readonly #trainer: SftTrainer;
-  readonly #config: SftConfig;
+  readonly #trainer: OpenTrainer;
+  readonly #config: CommonConfig;
 
   private constructor(
     generator: Generator,
     prompts: readonly SamplePrompt[],
-    trainer: SftTrainer,
-    config: SftConfig,
+    trainer: OpenTrainer,
+    config: CommonConfig,
   ) {
     this.#generator = generator;
     this.#prompts = prompts;
@@ -44,7 +44,7 @@ export class Sampler {
    * Plans generation beside a trainer: the prompts of sample_prompts, else of the first held-out rows. Undefined when there
    * is nothing to ask. Throws `gpu-out-of-memory`.
    */
-  static async create(trainer: SftTrainer, config: SftConfig): Promise<Sampler | undefined> {
+  static async create(trainer: OpenTrainer, config: CommonConfig): Promise<Sampler | undefined> {
     const { engine, gpu, spec } = trainer;
     const prompts = samplePrompts(trainer, config);
     if (prompts.length === 0) return undefined;
@@ -78,21 +78,22 @@ export class Sampler {
 
 /** The prompts of sample_prompts, else of some held-out rows (training rows where none are held out). */
 export function samplePrompts(
-  { tools, dataset }: Pick<SftTrainer, "tools" | "dataset">,
-  config: SftConfig,
+  { tools, dataset }: Pick<OpenTrainer, "tools" | "dataset">,
+  config: CommonConfig,
 ): SamplePrompt[] {
   const given = config.sample_prompts.map((text) => ({
     turns: asTurns(text, tools, config),
     text,
     reference: null,
   }));
-  const rows = dataset.validation.length > 0 ? dataset.validation : dataset.train;
+  const { validation = [], train = [] } = dataset ?? {};
+  const rows = validation.length > 0 ? validation : train;
   const chosen = given.length > 0 ? given : spread(rows, DEFAULT_PROMPTS).flatMap(promptOf);
   return chosen.map(({ turns, text, reference }) => ({ text, reference, ids: promptIds(turns, tools) }));
 }
 
 /** What a generator for these prompts must hold. */
-export function sizesFor(prompts: readonly SamplePrompt[], config: SftConfig) {
+export function sizesFor(prompts: readonly SamplePrompt[], config: CommonConfig) {
   const longest = Math.max(...prompts.map(({ ids }) => ids.length));
   return {
     maxSequences: prompts.length,
@@ -107,18 +108,30 @@ function spread<T>(rows: readonly T[], count: number): T[] {
   return Array.from({ length: n }, (_, i) => rows[Math.floor((i * rows.length) / n)] as T);
 }
 
-/** The question of a row and the answer it has; none for plain text. */
+/** The question of a row and the answer it has; none for plain text, or where only the answers are there. */
 export function promptOf(example: Example): { turns: Turns; text: string; reference: string | null }[] {
-  if (example.kind === "prompt_completion") {
-    return [
-      { turns: example.prompt, text: lastText(example.prompt), reference: lastText(example.completion) },
-    ];
+  switch (example.kind) {
+    case "text":
+      return [];
+    case "prompt_completion": {
+      const { prompt, completion } = example;
+      return [{ turns: prompt, text: lastText(prompt), reference: lastText(completion) }];
+    }
+    case "preference": {
+      const { prompt, chosen } = example;
+      return prompt === undefined
+        ? []
+        : [{ turns: prompt, text: lastText(prompt), reference: lastText(chosen) }];
+    }
+    case "prompt":
+      return [{ turns: example.prompt, text: lastText(example.prompt), reference: example.reference }];
+    case "messages": {
+      const last = example.messages.findLastIndex(({ role }) => role === "assistant");
+      if (last < 1) return [];
+      const turns = example.messages.slice(0, last);
+      return [{ turns, text: lastText(turns), reference: example.messages[last]?.content ?? null }];
+    }
   }
-  if (example.kind !== "messages") return [];
-  const last = example.messages.findLastIndex(({ role }) => role === "assistant");
-  if (last < 1) return [];
-  const turns = example.messages.slice(0, last);
-  return [{ turns, text: lastText(turns), reference: example.messages[last]?.content ?? null }];
 }
 
 function lastText(turns: Turns): string {

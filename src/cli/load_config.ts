@@ -1,11 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { exportYaml } from "../config/export_yaml.ts";
-import type { RunConfig, SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { parseAssignments, parseConfig } from "../config/parse_config.ts";
-import { type ImportReview, readSettings } from "../config/read_settings.ts";
+import type { ImportReview } from "../config/read_settings.ts";
 import { findRecipe, recipeLayer } from "../config/recipes.ts";
 import { type Resolution, resolveOrThrow } from "../config/resolve.ts";
+import { splitReference } from "../config/reward_source.ts";
 import { AppError } from "../lib/errors.ts";
 
 export interface ConfigSources {
@@ -68,10 +69,19 @@ async function readConfigFile(path: string): Promise<ImportReview> {
   const review = parseConfig(text, { repair: true });
   const values: Record<string, unknown> = { ...review.values };
   for (const key of PATH_KEYS) values[key] = await besideFile(path, values[key]);
+  values["processing_fn"] = await codeBesideFile(path, values["processing_fn"]);
   return {
     ...review,
     values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
   };
+}
+
+/** The same for `prep.js#name`, a function of a file. */
+async function codeBesideFile(file: string, value: unknown): Promise<unknown> {
+  const reference = typeof value === "string" ? splitReference(value) : undefined;
+  if (reference === undefined) return value;
+  const path = await besideFile(file, reference.file);
+  return reference.function === undefined ? path : `${path}#${reference.function}`;
 }
 
 /** A path that exists beside the configuration, else the value as it is: a name, or a path from where we are. */
@@ -84,19 +94,4 @@ async function besideFile(file: string, value: unknown): Promise<unknown> {
   } catch {
     return value;
   }
-}
-
-/** Algorithms beside SFT have configurations already, but no training yet. Throws `config-invalid`. */
-export function requireSft(config: RunConfig): SftConfig {
-  if (config.algorithm === "sft") return config;
-  throw new AppError(
-    "config-invalid",
-    `algorithm: ${config.algorithm} cannot be trained by this version yet; its configuration is complete and valid. Supervised fine-tuning (sft) can.`,
-    { details: { key: "algorithm" } },
-  );
-}
-
-/** Settings of a program, under any known spelling. */
-export function readOptions(options: Readonly<Record<string, unknown>>): ImportReview {
-  return readSettings(options);
 }

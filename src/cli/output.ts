@@ -38,6 +38,8 @@ const REFUSED = new Set([
   "file-missing",
   "checkpoint-invalid",
   "storage-full",
+  "user-code-invalid",
+  "user-code-failed",
   "gpu-out-of-memory",
 ]);
 

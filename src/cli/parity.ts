@@ -5,10 +5,14 @@ import { type Gpu, openGpu } from "../gpu/device.ts";
 import { nodeFolder } from "../host/node.ts";
 import { installDawn } from "./dawn.ts";
 import { Comparison, TOLERANCE, TRAIN_TOLERANCE, type Verdict } from "./parity/compare.ts";
+import { runDpo } from "./parity/dpo.ts";
 import { checkForward, forwardLogits } from "./parity/forward.ts";
 import { checkGenerate, runGenerate } from "./parity/generate.ts";
 import { type Collection, type GoldenCase, readCase } from "./parity/golden_case.ts";
+import { runGrpo } from "./parity/grpo.ts";
 import { checkNf4 } from "./parity/nf4.ts";
+import { runPpo } from "./parity/ppo.ts";
+import { compareResults, compareWithCase } from "./parity/result.ts";
 import { checkSft, runSft } from "./parity/sft.ts";
 import { openSubject, ROUND_TRIP, type Subject, TRL, UNSLOTH } from "./parity/subject.ts";
 import { checkTrain, compareSteps, runTrain } from "./parity/train.ts";
@@ -21,12 +25,29 @@ rematerialisation against the trl backend on weights that made the round trip th
 
 type Check = (subject: Subject, golden: GoldenCase, comparison: Comparison) => Promise<void>;
 
+/** Kinds whose results are scalars and tensors by name: the same comparison serves them all. */
+const RUNS = { dpo: runDpo, grpo: runGrpo, ppo: runPpo } as const;
+
+function checksOf(mode: "trl" | "unsloth"): Record<string, Check> {
+  return Object.fromEntries(
+    Object.entries(RUNS).map(([kind, run]): [string, Check] => [
+      kind,
+      async (subject, golden, comparison) => {
+        if (mode === "trl") return compareWithCase(comparison, await run(subject, golden, TRL), golden);
+        const expected = await run(subject, golden, ROUND_TRIP);
+        compareResults(comparison, await run(subject, golden, UNSLOTH), expected);
+      },
+    ]),
+  );
+}
+
 /** What each kind of case does on the trl backend. */
 const TRL_CHECKS: Readonly<Record<string, Check>> = {
   forward: (subject, golden, comparison) => checkForward(subject, golden, TRL, comparison),
   generate: (subject, golden, comparison) => checkGenerate(subject, golden, TRL, comparison),
   sft: (subject, golden, comparison) => checkSft(subject, golden, TRL, comparison),
   train: (subject, golden, comparison) => checkTrain(subject, golden, TRL, comparison),
+  ...checksOf("trl"),
 };
 
 /** The same with four bits: expected numbers come from our own trl backend on the round-tripped weights. */
@@ -54,6 +75,7 @@ const UNSLOTH_CHECKS: Readonly<Record<string, Check>> = {
     compareSteps(comparison, actual, { losses, grad_norms, learning_rates });
     compareMaps(comparison, actual.tensors, expected.tensors);
   },
+  ...checksOf("unsloth"),
 };
 
 function compareMaps(

@@ -2,12 +2,12 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openSftTrainer } from "../api/sft_trainer.ts";
+import { openTrainer } from "../api/open_trainer.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { createNodeHost, nodeFolder } from "../host/node.ts";
 import { readAdapterFile } from "../model/adapter_file.ts";
 import { installDawn } from "./dawn.ts";
-import { loadConfig, requireSft } from "./load_config.ts";
+import { loadConfig } from "./load_config.ts";
 
 const USAGE = `npm run parity:trl -- DIR [--only TEXT]
 
@@ -20,18 +20,28 @@ interface Worst {
   readonly what: string;
 }
 
-/** The error of one logged value as a multiple of what is allowed. */
-function valueRatio(name: string, actual: number | undefined, expected: number, dft: boolean): Worst {
+interface RunKind {
+  readonly dft: boolean;
+  readonly rewards: boolean;
+}
+
+/** The error of one logged value as a multiple of what is allowed: rules by name, from the collection's README. */
+function valueRatio(name: string, actual: number | undefined, expected: number, kind: RunKind): Worst {
   if (actual === undefined || !Number.isFinite(actual))
     return { ratio: Infinity, error: Infinity, what: name };
   const difference = Math.abs(actual - expected);
   const relative = (tolerance: number) => difference / Math.max(1e-30, Math.abs(expected)) / tolerance;
-  let ratio = difference / Math.max(1, Math.abs(expected)) / 1e-4;
-  if (name === "num_tokens") ratio = difference === 0 ? 0 : Infinity;
-  else if (name === "learning_rate") ratio = difference / 1e-9;
-  else if (name === "mean_token_accuracy") ratio = difference / 1e-3;
-  else if (name === "grad_norm") ratio = Math.abs(expected) < 1e-3 ? difference / 1e-6 : relative(1e-3);
-  else if (name === "loss" && dft) ratio = relative(1e-3);
+  const rules: readonly [applies: boolean, ratio: number][] = [
+    [name === "num_tokens", difference === 0 ? 0 : Infinity],
+    [name === "learning_rate", difference / 1e-9],
+    [name === "mean_token_accuracy", difference / 1e-3],
+    [name === "grad_norm" && Math.abs(expected) < 1e-3, difference / 1e-6],
+    [name === "grad_norm", relative(kind.rewards ? 2e-3 : 1e-3)],
+    [/^(clip_ratio\/|frac_reward_zero_std$)/.test(name), difference / 1e-3],
+    [name === "loss" && kind.dft, relative(1e-3)],
+  ];
+  const otherwise = difference / Math.max(1, Math.abs(expected)) / 1e-4;
+  const ratio = rules.find(([applies]) => applies)?.[1] ?? otherwise;
   return { ratio, error: difference, what: name };
 }
 
@@ -41,10 +51,10 @@ function worseOf(a: Worst, b: Worst): Worst {
 
 async function runOne(gpu: Gpu, folder: string): Promise<Worst> {
   const loaded = await loadConfig({ file: join(folder, "config.yaml") });
-  const config = requireSft(loaded.config);
+  const { config } = loaded;
   const output = await mkdtemp(join(tmpdir(), "parity-trl-"));
   const log: (Record<string, number> & { step: number })[] = [];
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ config, configText: loaded.text, gpu, run: "parity", place: "Node" },
     host: createNodeHost({ publicDir: output, runDir: () => output }),
     events: {
@@ -64,12 +74,16 @@ async function runOne(gpu: Gpu, folder: string): Promise<Worst> {
   const { steps } = JSON.parse(await readFile(join(folder, "expected.json"), "utf8")) as {
     steps: Record<string, number>[];
   };
+  const kind = {
+    dft: config.algorithm === "sft" && config.loss_type === "dft",
+    rewards: config.algorithm !== "sft" && config.algorithm !== "dpo",
+  };
   let worst: Worst = { ratio: 0, error: 0, what: "" };
   if (log.length !== steps.length)
     worst = { ratio: Infinity, error: Infinity, what: `${log.length} of ${steps.length} steps` };
   steps.forEach((step, i) => {
     for (const [name, expected] of Object.entries(step)) {
-      const value = valueRatio(name, log[i]?.[name], expected, config.loss_type === "dft");
+      const value = valueRatio(name, log[i]?.[name], expected, kind);
       worst = worseOf(worst, { ...value, what: `${name} of step ${i + 1}` });
     }
   });

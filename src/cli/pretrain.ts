@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { sftObjective } from "../algorithms/sft.ts";
 import { encodeFloats } from "../formats/dtype.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import { writeSafetensors } from "../formats/safetensors.ts";
@@ -106,7 +107,7 @@ async function pretrain(dir: string, steps: number, until: number): Promise<void
     ...{ spec, model: await openModelFolder(memoryFolder("random", files)), trainable: { kind: "full" } },
     ...{ baseFormat: "stored", rematerialize: false, micros: 1, maxLength: LONGEST },
     capacity: { N: DOCUMENTS * 48, M: DOCUMENTS * 32, R: DOCUMENTS },
-    loss: { kind: "nll", smoothing: 0 },
+    objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxGradNorm: 1 },
   });
   const { checkpoints } = createNodeHost({ publicDir: publicDir(), runDir: () => dir });

@@ -8,6 +8,7 @@ import { writeError } from "./file_errors.ts";
 
 export const METRICS = "metrics.jsonl";
 export const SAMPLES = "samples.jsonl";
+export const ROLLOUTS = "rollouts.jsonl";
 export const CONFIG = "training_config.yaml";
 
 /** Names that an export may write: a folder that has one of them belongs to something else than a run that begins. */

@@ -4,7 +4,7 @@ export const USAGE = `npm run aligntune -- COMMAND [options]
   train      fine-tune a model
   validate   check a configuration and show every value of it
   generate   answers of a model, with or without an adapter
-  evaluate   loss and accuracy on held-out rows
+  evaluate   loss, preferences or rewards on held-out rows
   diagnose   what this machine's GPU is and allows
   recipes    the configurations that come with the program
 
@@ -24,8 +24,13 @@ ${CONFIGURATION}
   --resume             continue the run in DIR from its last checkpoint
   --skip-bad-rows      go on without the rows that cannot be used
 
+Code that a configuration names (processing_fn, rewards of type custom) runs in a process of its own, with your rights: it can
+read your files and use the network. Read it before you train with a configuration of somebody else. A call that takes too
+long is ended. Such code is one file that imports nothing; Python has its standard library.
+
 DIR gets the adapter in PEFT's format (or the whole model), README.md, training_config.yaml, trainer_state.json,
-metrics.jsonl, samples.jsonl, and checkpoint-STEP folders. Ctrl-C finishes the step, saves and exits with 130.`,
+metrics.jsonl, samples.jsonl, and checkpoint-STEP folders; with rewards also rollouts.jsonl, which a run can be trained
+on again (rollouts_path). Ctrl-C finishes the step, saves and exits with 130.`,
   validate: `npm run aligntune -- validate (--config FILE | --recipe NAME) [--set KEY=VALUE ...]
 
 ${CONFIGURATION}`,

@@ -37,7 +37,8 @@ export type Control =
   /** Texts, one a line. `single` says that one text that is not in a list is a value of its own (a pattern). */
   | { readonly kind: "list"; readonly single?: boolean; readonly placeholder?: string }
   | { readonly kind: "numbers" }
-  | { readonly kind: "mapping"; readonly placeholder?: string }
+  /** Pairs of texts; with `anyValue` a value may be anything that JSON can say. */
+  | { readonly kind: "mapping"; readonly anyValue?: boolean; readonly placeholder?: string }
   | { readonly kind: "rewards" }
   | { readonly kind: "code"; readonly placeholder?: string };
 

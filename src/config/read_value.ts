@@ -1,5 +1,6 @@
 import type { AnyField, Control } from "./field.ts";
 import { readReward } from "./read_reward.ts";
+import { splitReference } from "./reward_source.ts";
 import { REWARD_KEYS } from "./rewards.ts";
 import { nearest } from "./suggest.ts";
 
@@ -62,7 +63,9 @@ export function wanted(control: Control): string {
     case "numbers":
       return "a list of numbers";
     case "mapping":
-      return "pairs of column and role, such as question: prompt";
+      return control.anyValue
+        ? "pairs of name and value"
+        : "pairs of column and role, such as question: prompt";
     case "rewards":
       return "a list of rewards, each with type, weight and params";
     case "code":
@@ -157,7 +160,7 @@ function convert(raw: unknown, field: AnyField): Step {
       case "numbers":
         return { value: (Array.isArray(from) ? from : [from]).map((item) => toNumber(item).value) };
       case "mapping":
-        return toMapping(from);
+        return control.anyValue ? { value: from } : toMapping(from);
       case "rewards":
         return { value: (Array.isArray(from) ? from : [from]).map(readReward) };
       case "code":
@@ -190,10 +193,10 @@ export function readValue(key: string, field: AnyField, raw: unknown): Reading {
   }
   const { value, why } = convert(raw, field);
   if (value === null && field.nullable) return { ok: true, value: null, why };
-  if (field.control.kind === "code" && isBareName(value)) {
+  if (field.control.kind === "code" && isBareName(value) && splitReference(value) === undefined) {
     return {
       ok: false,
-      message: `${key} names the function ${value}, which a file cannot carry. Paste the function's code here.`,
+      message: `${key} names the function ${value}, which a file cannot carry. Paste the function's code here, or name its file too: prep.py#${value}.`,
     };
   }
   const result = field.check.safeParse(value);

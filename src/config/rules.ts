@@ -197,6 +197,24 @@ const dpoRules: readonly Rule<DpoConfig>[] = [
     },
 ];
 
+const syncRules: readonly Rule<DpoConfig | GroupConfig>[] = [
+  (c) =>
+    c.sync_ref_model &&
+    c.algorithm === "dpo" &&
+    (c.precompute_ref_log_probs || c.reference_free) && {
+      key: "sync_ref_model",
+      message: `sync_ref_model moves the reference during training, and ${c.reference_free ? "reference_free has none" : "precompute_ref_log_probs uses it only before"}. Turn one of them off.`,
+    },
+  (c) =>
+    c.sync_ref_model &&
+    c.algorithm !== "dpo" &&
+    c.beta === 0 && {
+      key: "sync_ref_model",
+      message: "sync_ref_model has no effect, because beta is 0: nothing is compared with the reference.",
+      note: true,
+    },
+];
+
 const rolloutRules: readonly Rule<GroupConfig | PpoConfig>[] = [
   (c) =>
     c.max_completion_length >= c.max_seq_length && {
@@ -299,8 +317,10 @@ export function checkRules(
 ): readonly Finding[] {
   const common = run(commonRules, config, isGiven);
   if (config.algorithm === "sft") return [...common, ...run(sftRules, config, isGiven)];
-  if (config.algorithm === "dpo") return [...common, ...run(dpoRules, config, isGiven)];
+  if (config.algorithm === "dpo") {
+    return [...common, ...run(dpoRules, config, isGiven), ...run(syncRules, config, isGiven)];
+  }
   const rollout = run(rolloutRules, config, isGiven);
   if (config.algorithm === "ppo") return [...common, ...rollout, ...run(ppoRules, config, isGiven)];
-  return [...common, ...rollout, ...run(groupRules, config, isGiven)];
+  return [...common, ...rollout, ...run(groupRules, config, isGiven), ...run(syncRules, config, isGiven)];
 }

@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { applyMapping, type ColumnMapping, type ResolvedMapping, resolveMapping } from "./column_mapping.ts";
-import type { Example } from "./example.ts";
+import type { Example, Turns } from "./example.ts";
 import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
 import { ROW_FORMATS, type RowFormat, type RowPurpose } from "./row_formats.ts";
@@ -85,7 +85,7 @@ function chooseFormat(
   const hint = other ? ` These look like ${other.label} rows, which this algorithm does not train on.` : "";
   throw new AppError(
     "dataset-invalid",
-    `${file.name} has the columns ${columns.join(", ") || "(none)"}; sought were ${sought}.${hint} Name them with column_mapping, for example {${columns[0] ?? "column"}: prompt}.`,
+    `${file.name} has the columns ${columns.join(", ") || "(none)"}; sought were ${sought}.${hint} ${advice(purpose, columns)}`,
     {
       details: {
         file: file.name,
@@ -94,6 +94,12 @@ function chooseFormat(
       },
     },
   );
+}
+
+function advice(purpose: RowPurpose, columns: readonly string[]): string {
+  const [first = "column", second = "other"] = columns;
+  if (purpose !== "preference") return `Name them with column_mapping, for example {${first}: prompt}.`;
+  return `If two columns hold a better and a worse answer, name them with column_mapping, for example {${first}: chosen, ${second}: rejected}. If not, write a processing_fn that makes prompt, chosen and rejected of a row.`;
 }
 
 function noneUsable(file: RowFile, format: RowFormat, problems: ProblemList): AppError {
@@ -111,9 +117,23 @@ function notes(examples: readonly Example[], { systemPrompt }: ExampleOptions): 
 }
 
 function hasSystem(example: Example): boolean {
-  const turns =
-    example.kind === "messages" ? example.messages : example.kind === "text" ? "" : example.prompt;
+  const turns = turnsOf(example);
   return typeof turns === "object" && turns[0]?.role === "system";
+}
+
+/** What a row begins with. */
+function turnsOf(example: Example): Turns {
+  switch (example.kind) {
+    case "text":
+      return example.text;
+    case "messages":
+      return example.messages;
+    case "preference":
+      return example.prompt ?? example.chosen;
+    case "prompt_completion":
+    case "prompt":
+      return example.prompt;
+  }
 }
 
 /** Column names with a meaning, for telling the direction of a mapping. */

@@ -17,4 +17,9 @@ export type ExampleBody =
       readonly chosen: Turns;
       readonly rejected: Turns;
     }
-  | { readonly kind: "prompt"; readonly prompt: Turns };
+  | {
+      readonly kind: "prompt";
+      readonly prompt: Turns;
+      /** The right answer for rewards to compare with; null when the row has none. */
+      readonly reference: string | null;
+    };

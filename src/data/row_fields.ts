@@ -38,6 +38,21 @@ export function optionalText(row: Row, names: readonly string[]): string | undef
   );
 }
 
+/**
+ * The text of the first of these columns that has some; of a conversation, its last message. Null when none has: what is
+ * no text is no answer to compare with.
+ */
+export function referenceText(row: Row, names: readonly string[]): string | null {
+  for (const name of names) {
+    const value = parsed(row[name]);
+    const last: unknown = Array.isArray(value) ? value.at(-1) : undefined;
+    const text = isRecord(last) ? (last["content"] ?? last["value"]) : value;
+    if (typeof text === "string" && text.trim() !== "") return text;
+    if (typeof text === "number" || typeof text === "boolean") return String(text);
+  }
+  return null;
+}
+
 /** Text or a conversation. */
 export function needTurns(row: Row, name: string): Turns {
   const value = parsed(row[name]);

@@ -1,6 +1,14 @@
 import type { ExampleBody, Turns } from "./example.ts";
 import type { Message, Row } from "./message.ts";
-import { columnOf, needMessages, needText, needTurns, optionalText } from "./row_fields.ts";
+import {
+  columnOf,
+  needMessages,
+  needText,
+  needTurns,
+  optionalText,
+  RowRefusal,
+  referenceText,
+} from "./row_fields.ts";
 
 export type RowPurpose = "sft" | "preference" | "prompt";
 
@@ -25,6 +33,30 @@ export interface RowFormat {
 
 const ANSWER = ["response", "output", "answer", "completion", "target"];
 const QUESTION = ["question", "query"];
+/** Where the right answer of a prompt may stand, the most telling first. */
+const REFERENCE = [
+  "reference",
+  "ground_truth",
+  "solution",
+  "response",
+  "answer",
+  "target",
+  "completion",
+  "output",
+  "label",
+  "canonical_solution",
+  "code",
+];
+/** Names for the better and the worse of two answers (AlignTune's). */
+const PAIRS: readonly (readonly [chosen: string, rejected: string])[] = [
+  ["chosen", "rejected"],
+  ["chosen_response", "rejected_response"],
+  ["better_response", "worse_response"],
+  ["winner", "loser"],
+  ["response_j", "response_k"],
+  ["positive", "negative"],
+  ["chosen_text", "rejected_text"],
+];
 
 /**
  * What rows may look like, the more telling first. Text that names itself a prompt and its completion, and `text`,
@@ -37,31 +69,25 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     label: "preference",
     purposes: ["preference"],
     needs: "chosen and rejected (and prompt)",
-    columns: ["prompt", "chosen", "rejected"],
-    fits: (columns) => has(columns, "chosen", "rejected"),
-    read(row, options) {
-      const first = columnOf(row, ["prompt", "instruction", ...QUESTION]);
-      const prompt = first === undefined ? undefined : withSystem(needTurns(row, first), options);
-      return {
-        kind: "preference",
-        prompt,
-        chosen: needTurns(row, "chosen"),
-        rejected: needTurns(row, "rejected"),
-      };
-    },
+    columns: ["prompt", ...PAIRS.flat()],
+    fits: (columns) => PAIRS.some((pair) => has(columns, ...pair)),
+    read: preference,
   },
   {
     id: "prompt_completion",
     label: "prompt and completion",
-    purposes: ["sft"],
+    purposes: ["sft", "prompt"],
     needs: "prompt and completion",
     columns: ["prompt", "completion"],
     fits: (columns) => has(columns, "prompt", "completion"),
-    read: (row, options) => ({
-      kind: "prompt_completion",
-      prompt: withSystem(needTurns(row, "prompt"), options),
-      completion: needTurns(row, "completion"),
-    }),
+    read: (row, options) =>
+      options.purpose === "prompt"
+        ? promptOnly(row, options)
+        : {
+            kind: "prompt_completion",
+            prompt: withSystem(needTurns(row, "prompt"), options),
+            completion: needTurns(row, "completion"),
+          },
   },
   {
     id: "messages",
@@ -71,7 +97,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     columns: ["messages"],
     fits: (columns, rows) =>
       columns.includes("messages") && rows.some((row) => isConversation(row["messages"])),
-    read: (row, options) => conversation(needMessages(row, "messages"), options),
+    read: (row, options) => conversation(row, needMessages(row, "messages"), options),
   },
   {
     id: "sharegpt",
@@ -82,7 +108,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     fits: (columns) => columnNamed(columns, ["conversations", "conversation"]) !== undefined,
     read(row, options) {
       const name = columnOf(row, ["conversations", "conversation"]) ?? "conversations";
-      return conversation(needMessages(row, name), options, optionalText(row, ["system"]));
+      return conversation(row, needMessages(row, name), options, optionalText(row, ["system"]));
     },
   },
   {
@@ -109,11 +135,23 @@ export const ROW_FORMATS: readonly RowFormat[] = [
   {
     id: "prompt_response",
     label: "prompt and response",
-    purposes: ["sft"],
+    purposes: ["sft", "prompt"],
     needs: "prompt with response, output or answer",
     columns: ["prompt", ...ANSWER],
     fits: (columns) => columns.includes("prompt") && columnNamed(columns, ANSWER) !== undefined,
-    read: (row, options) => asked(row, ["prompt"], "", options),
+    read: (row, options) =>
+      options.purpose === "prompt" && typeof needTurns(row, "prompt") !== "string"
+        ? promptOnly(row, options)
+        : asked(row, ["prompt"], "", options),
+  },
+  {
+    id: "task_code",
+    label: "task and code",
+    purposes: ["prompt"],
+    needs: "text and code",
+    columns: ["text", "code"],
+    fits: (columns) => !columns.includes("prompt") && has(columns, "text", "code"),
+    read: (row, options) => asked(row, ["text"], "", options),
   },
   {
     id: "text",
@@ -128,10 +166,10 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     id: "prompt_only",
     label: "prompt",
     purposes: ["prompt"],
-    needs: "prompt",
-    columns: ["prompt"],
+    needs: "prompt (and reference, solution or another column with the right answer)",
+    columns: ["prompt", ...REFERENCE],
     fits: (columns) => columns.includes("prompt"),
-    read: (row, options) => ({ kind: "prompt", prompt: promptAlone(needTurns(row, "prompt"), options) }),
+    read: promptOnly,
   },
 ];
 
@@ -147,12 +185,61 @@ function isConversation(value: unknown): boolean {
   return Array.isArray(value) || (typeof value === "string" && /^\s*\[\s*\{/.test(value));
 }
 
-/** A whole conversation to learn from, or its beginning up to the last answer to be answered anew. */
-function conversation(messages: readonly Message[], options: ReadOptions, system?: string): ExampleBody {
+/** Two answers to one prompt. Where no column has the prompt, the answers are whole conversations or texts. */
+function preference(row: Row, options: ReadOptions): ExampleBody {
+  const [chosen, rejected] = PAIRS.find((pair) => has(Object.keys(row), ...pair)) ?? ["chosen", "rejected"];
+  const better = needTurns(row, chosen);
+  const worse = needTurns(row, rejected);
+  const first = columnOf(row, ["prompt", "instruction", ...QUESTION]);
+  // Files such as ultrafeedback_binarized repeat the prompt, as text, beside answers that hold it too.
+  if (
+    first === undefined ||
+    (typeof needTurns(row, first) === "string" && isWhole(better) && isWhole(worse))
+  ) {
+    return {
+      kind: "preference",
+      prompt: undefined,
+      chosen: withSystem(better, options),
+      rejected: withSystem(worse, options),
+    };
+  }
+  const prompt = withSystem(needTurns(row, first), options);
+  return { kind: "preference", prompt, chosen: better, rejected: worse };
+}
+
+/** Whether a conversation begins before the answer. */
+function isWhole(turns: Turns): boolean {
+  return typeof turns !== "string" && turns.length > 1 && turns[0]?.role !== "assistant";
+}
+
+/**
+ * A whole conversation to learn from, or its beginning up to the last answer to be answered anew; that answer is what to
+ * compare with, unless a column says it better.
+ */
+function conversation(
+  row: Row,
+  messages: readonly Message[],
+  options: ReadOptions,
+  system?: string,
+): ExampleBody {
   const all = addSystem(messages, system ?? options.systemPrompt);
   if (options.purpose === "sft") return { kind: "messages", messages: all };
-  const last = all.at(-1)?.role === "assistant" ? all.slice(0, -1) : all;
-  return { kind: "prompt", prompt: last };
+  const last = all.at(-1);
+  const prompt = last?.role === "assistant" ? all.slice(0, -1) : all;
+  if (!prompt.some(({ role }) => role !== "system")) {
+    throw new RowRefusal("empty", "nothing is asked before the answer.");
+  }
+  const answer = last?.role === "assistant" ? last.content : null;
+  return { kind: "prompt", prompt, reference: referenceText(row, REFERENCE) ?? answer };
+}
+
+/** A prompt of its own column. */
+function promptOnly(row: Row, options: ReadOptions): ExampleBody {
+  return {
+    kind: "prompt",
+    prompt: promptAlone(needTurns(row, "prompt"), options),
+    reference: referenceText(row, REFERENCE),
+  };
 }
 
 /** A question in one or two columns and its answer. */
@@ -162,7 +249,9 @@ function asked(row: Row, names: readonly string[], input: string, options: ReadO
   const prompt = options.hasTemplate
     ? addSystem([{ role: "user", content: input === "" ? question : `${question}\n\n${input}` }], system)
     : alpaca(question, input);
-  if (options.purpose === "prompt") return { kind: "prompt", prompt };
+  if (options.purpose === "prompt") {
+    return { kind: "prompt", prompt, reference: referenceText(row, REFERENCE) };
+  }
   const answer = needText(row, ANSWER);
   const completion = options.hasTemplate ? [{ role: "assistant", content: answer }] : answer;
   return { kind: "prompt_completion", prompt, completion };

@@ -9,7 +9,8 @@ export type RowProblemKind =
   | "missing-column"
   | "wrong-type"
   | "empty"
-  | "role";
+  | "role"
+  | "group";
 
 /** One row that cannot be used, and why. The rest of the file is read all the same. */
 export interface RowProblem {

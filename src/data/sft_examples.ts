@@ -1,5 +1,14 @@
 import { AppError, invariant } from "../lib/errors.ts";
-import type { ChatTemplate } from "./chat_template.ts";
+import {
+  asMessages,
+  type DroppedRow,
+  type EncodeTools,
+  encodePlain,
+  isPrefix,
+  needTemplate,
+  orRefusal,
+  withEos,
+} from "./encode_turns.ts";
 import type { Example, Turns } from "./example.ts";
 import type { Message, Span } from "./message.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -23,16 +32,7 @@ export interface SftOptions {
   readonly templateVariables?: Readonly<Record<string, unknown>>;
 }
 
-export interface SftTools {
-  readonly tokenizer: Tokenizer;
-  /** Undefined when the model has none; conversations are then refused. */
-  readonly template: ChatTemplate | undefined;
-}
-
-export interface DroppedRow {
-  readonly rowIndex: number;
-  readonly reason: string;
-}
+export type SftTools = EncodeTools;
 
 export interface SftExamples {
   readonly examples: readonly SftExample[];
@@ -59,7 +59,7 @@ export function buildSftExamples(
   const dropped: DroppedRow[] = [];
   const counts = { cut: 0, seamMismatches: 0, withoutEnd: 0 };
   for (const row of rows) {
-    const result = tryEncode(row, tools, options);
+    const result = orRefusal(() => encodeSftRow(row, tools, options));
     if ("reason" in result) {
       dropped.push({ rowIndex: row.rowIndex, reason: result.reason });
       continue;
@@ -77,18 +77,6 @@ export function buildSftExamples(
     );
   }
   return { examples, dropped, ...counts };
-}
-
-/** A row that cannot be tokenized is one row less, not the end, unless the fault is the model's. */
-function tryEncode(row: Example, tools: SftTools, options: SftOptions) {
-  try {
-    return encodeSftRow(row, tools, options);
-  } catch (cause) {
-    const refused =
-      cause instanceof AppError && cause.code === "template-invalid" && cause.details["refused"];
-    if (cause instanceof AppError && refused) return { reason: cause.message };
-    throw cause;
-  }
 }
 
 /** One row, or the reason why it is left out. */
@@ -158,8 +146,8 @@ function tokenizePair(prompt: Turns, completion: Turns, tools: SftTools, options
     const ids = encodePlain(prompt + withEos(completion, tokenizer), tokenizer);
     return { ids, answers: undefined, promptLength: before.length, seamMismatch: !isPrefix(before, ids) };
   }
-  const first = typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt;
-  const last = typeof completion === "string" ? [{ role: "assistant", content: completion }] : completion;
+  const first = asMessages(prompt, "user");
+  const last = asMessages(completion, "assistant");
   const template = needTemplate(tools);
   const opening = options.assistantOnlyLoss
     ? template.renderWithAnswers(first, renderOptions(true, options)).text
@@ -206,20 +194,6 @@ function renderOptions(addGenerationPrompt: boolean, { templateVariables }: SftO
   };
 }
 
-function encodePlain(text: string, tokenizer: Tokenizer): number[] {
-  return tokenizer.encode(text, { addSpecialTokens: true });
-}
-
-/** EOS as text, so that it merges with nothing; only where the text does not end with it already. */
-function withEos(text: string, { specialTokens }: Tokenizer): string {
-  const eos = specialTokens["eos_token"] ?? "";
-  return text.endsWith(eos) ? text : text + eos;
-}
-
-function isPrefix(prefix: readonly number[], ids: readonly number[]): boolean {
-  return prefix.length <= ids.length && prefix.every((id, i) => ids[i] === id);
-}
-
 function learnsEnd({ ids, learned }: SftExample, { stopIds }: Tokenizer): boolean {
   return ids.some((id, i) => learned[i] === 1 && stopIds.includes(id));
 }
@@ -229,14 +203,5 @@ function needConversation({ assistantOnlyLoss }: SftOptions): void {
   throw new AppError(
     "dataset-invalid",
     "assistant_only_loss needs conversations, and these rows are plain text. Turn it off, or give rows with messages.",
-  );
-}
-
-function needTemplate({ template, tokenizer }: SftTools): ChatTemplate {
-  if (template) return template;
-  throw new AppError(
-    "template-invalid",
-    `The rows are conversations, and ${tokenizer.name} is a base model without a chat template. Choose chat_template: chatml to use ChatML.`,
-    { details: { model: tokenizer.name } },
   );
 }

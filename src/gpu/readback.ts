@@ -27,6 +27,10 @@ export class ReadbackRing {
     }));
   }
 
+  get depth(): number {
+    return this.#ring.length;
+  }
+
   /** The number of results that can still be in flight. */
   get free(): number {
     return this.#ring.filter((staging) => !staging.busy).length;

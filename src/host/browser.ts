@@ -2,7 +2,10 @@ import { AppError } from "../lib/errors.ts";
 import type { Database } from "../storage/database.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
+import { createBrowserUserCode } from "./browser_user_code.ts";
 import type { Asset, Folder, Host } from "./host.ts";
+import { shareProcessing } from "./shared_user_code.ts";
+import { assetText } from "./text.ts";
 import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
 
 export interface BrowserHostOptions {
@@ -11,6 +14,8 @@ export interface BrowserHostOptions {
   /** Undefined when the browser keeps nothing (some private windows): checkpoints then live as long as the tab. */
   readonly database: Database | undefined;
   readonly log: Host["log"];
+  /** See BrowserUserCodeOptions. */
+  readonly openSandboxPort: () => Promise<MessagePort>;
   readonly url?: UrlOptions;
 }
 
@@ -19,27 +24,36 @@ export interface BrowserHost extends Host {
   addModel(folder: Folder): void;
   addDataset(name: string, file: Asset): void;
   addAdapter(folder: Folder): void;
+  /** A file with functions, under the name that settings use for it. */
+  addCode(name: string, file: Asset): void;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
-  const { base, database, log, url } = options;
+  const { base, database, log, url, openSandboxPort } = options;
   const models = new Map<string, Folder>();
   const datasets = new Map<string, Asset>();
   const adapters = new Map<string, Folder>();
+  const code = new Map<string, Asset>();
   return {
     openModel: async (name) =>
       models.get(name) ?? (await shippedModel(base, name, url)) ?? missing("model", name, models),
     openDataset: async (name) =>
       datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
     openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
+    readText: async (path) => assetText(code.get(plainName(path)) ?? missing("file", path, code)),
+    userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
     addModel: (folder) => void models.set(folder.name, folder),
     addDataset: (name, file) => void datasets.set(name, file),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
+    addCode: (name, file) => void code.set(plainName(name), file),
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,
   };
 }
+
+/** A dropped file has no folder; a path of a configuration means the file of that name. */
+const plainName = (path: string): string => path.split(/[\\/]/).at(-1) ?? path;
 
 /** Only a plain name can be part of the app; anything else would be a way out of its folder. */
 function isPlain(name: string): boolean {

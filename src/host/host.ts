@@ -1,3 +1,5 @@
+import type { UserCode } from "./user_code.ts";
+
 /**
  * What differs between the browser and Node, in one interface. The engine (trainer, model, data) receives a Host and
  * imports neither implementation: host/browser.ts (fetch, IndexedDB) and host/node.ts (files).
@@ -48,6 +50,10 @@ export interface Host {
   /** Resolves a dataset name or path to one file. Throws `file-missing`. */
   openDataset(name: string): Promise<Asset>;
   openAdapter(name: string): Promise<Folder>;
+  /** The text of a file of a person's code. Throws `file-missing`, `file-invalid`. */
+  readText(path: string): Promise<string>;
+  /** Where a person's code runs: rewards and functions on rows. */
+  readonly userCode: UserCode;
   readonly checkpoints: CheckpointStore;
   /** Milliseconds from a monotonic clock; only for rates shown to people, never for decisions. */
   now(): number;

@@ -10,6 +10,8 @@ import {
 } from "../storage/record_manifest.ts";
 import type { Asset, CheckpointRecord, CheckpointStore, Folder, Host } from "./host.ts";
 import { checkRange } from "./memory.ts";
+import { createNodeUserCode } from "./node_user_code.ts";
+import { assetText } from "./text.ts";
 
 export interface NodeHostOptions {
   /** The app's public folder: models/NAME and datasets/NAME.jsonl in it are known by name. */
@@ -32,6 +34,8 @@ export function createNodeHost(options: NodeHostOptions): Host {
       openFolder("model", name, [name, ...known(models, name), ...(await cached(cache, name))]),
     openDataset: (name) => openFile("dataset", name, [name, ...known(datasets, name, ".jsonl")]),
     openAdapter: async (name) => openFolder("adapter", name, [name, ...(await cached(cache, name))]),
+    readText: async (path) => assetText(await openFile("file", path, [path])),
+    userCode: createNodeUserCode(),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
     log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),

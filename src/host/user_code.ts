@@ -51,14 +51,30 @@ export interface Limits {
 /** Ten seconds a batch, one a call; a batch function has the whole batch's time for its one call. */
 export const REWARD_LIMITS: Limits = { perCall: 1_000, perBatch: 10_000 };
 
+/** A thousand rows have ten seconds, in which one row may take all. */
+export const PROCESSING_LIMITS: Limits = { perCall: 10_000, perBatch: 10_000 };
+
+/** Where the run stands, as TRL's `trainer_state` says it. */
+export interface TrainerState {
+  readonly global_step: number;
+  readonly max_steps: number;
+  readonly epoch: number;
+}
+
 export interface UserFunction {
   /** Whether it scores one completion a call, or the whole batch in one, as TRL's do. Known after loading. */
   readonly style: "per-completion" | "batch";
   /** As many results as items, in order. Never rejects for what the person's code does: that is in the results. */
-  score(items: readonly RewardItem[], limits?: Limits): Promise<readonly Scored[]>;
+  score(
+    items: readonly RewardItem[],
+    limits?: Limits,
+    /** What functions in TRL's form are given as `trainer_state`; null (None) when absent. */
+    state?: TrainerState,
+  ): Promise<readonly Scored[]>;
   /**
-   * Rows through a processing function, in order, with `kwargs` beside each; `batched` passes columns of lists, as
-   * datasets.map does. Throws `user-code-failed` naming line and row.
+   * Rows through a processing function, in order, with `kwargs` beside each; `batched` passes columns of lists. What it
+   * returns is laid over the row, as datasets.map does. Throws `user-code-failed` naming line and row, with `line` (of the
+   * code, from 1) and `row` (of `rows`, from 0) in its details.
    */
   process(
     rows: readonly Readonly<Record<string, unknown>>[],

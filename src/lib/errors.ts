@@ -16,6 +16,8 @@ export type ErrorCode =
   | "file-missing"
   | "checkpoint-invalid"
   | "loss-not-finite"
+  | "user-code-invalid"
+  | "user-code-failed"
   | "storage-full"
   | "network"
   | "cancelled";

@@ -15,6 +15,10 @@ export interface BatchRow {
   readonly targets: ArrayLike<number>;
   /** The weight of each target in the loss: its mask over the normaliser. */
   readonly weights: ArrayLike<number>;
+  /** Further values of each target, for the columns that the tables were made with; 0 where a column is left out. */
+  readonly columns?: Readonly<Record<string, ArrayLike<number>>>;
+  /** Two numbers of the row as a whole, whose meaning is the loss kernel's: an advantage, the weight of a pair. */
+  readonly info?: readonly [number, number];
 }
 
 export interface Capacity {
@@ -41,6 +45,8 @@ const NAMES = [
   "uniquePositions",
   "positionStarts",
   "positionOrder",
+  "rowOf",
+  "rows",
 ] as const;
 export type TableName = (typeof NAMES)[number];
 
@@ -54,15 +60,24 @@ const NONE = 0xffffffff;
 export class BatchTables {
   readonly capacity: Capacity;
   readonly tensors: Readonly<Record<TableName, Tensor>>;
+  /** (M) f32 each: values of the loss tokens that a loss asks for by name, from the host or from another program. */
+  readonly columns: Readonly<Record<string, Tensor>>;
   readonly #gpu: Gpu;
   readonly #all: Tensor;
   readonly #host: Uint32Array<ArrayBuffer>;
   readonly #views: Readonly<Record<TableName, Uint32Array<ArrayBuffer>>>;
+  readonly #columnViews: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
   readonly #tile: number;
   readonly #withGradient: boolean;
 
   /** `tile` is the profile's attentionTile; the embedding's tables are only filled when `withGradient` is set. */
-  constructor(gpu: Gpu, capacity: Capacity, tile: number, withGradient: boolean) {
+  constructor(
+    gpu: Gpu,
+    capacity: Capacity,
+    tile: number,
+    withGradient: boolean,
+    columns: readonly string[] = [],
+  ) {
     const { N, M, R } = capacity;
     const tiles = Math.ceil(N / tile) + R;
     const length: Readonly<Record<TableName, number>> = {
@@ -80,12 +95,16 @@ export class BatchTables {
       uniquePositions: N,
       positionStarts: N + 1,
       positionOrder: N,
+      rowOf: M,
+      rows: 4 * R,
     };
     this.capacity = capacity;
     this.#gpu = gpu;
     this.#tile = tile;
     this.#withGradient = withGradient;
-    const total = NAMES.reduce((sum, name) => sum + alignedBytes(4 * length[name]), 0);
+    const columnBytes = alignedBytes(4 * M);
+    const total =
+      NAMES.reduce((sum, name) => sum + alignedBytes(4 * length[name]), 0) + columns.length * columnBytes;
     this.#all = gpu.tensor("batch", [total / 4]);
     this.#host = new Uint32Array(total / 4);
     const { buffer } = this.#all.place as { buffer: GPUBuffer };
@@ -93,23 +112,38 @@ export class BatchTables {
     const tensors: Partial<Record<TableName, Tensor>> = {};
     const views: Partial<Record<TableName, Uint32Array<ArrayBuffer>>> = {};
     for (const name of NAMES) {
-      const shape = name === "tiles" ? [tiles, 4] : [length[name]];
+      const shape = { tiles: [tiles, 4], rows: [R, 4] }[name as string] ?? [length[name]];
       tensors[name] = tensorAt(name, shape, { buffer, offset });
       views[name] = this.#host.subarray(offset / 4, offset / 4 + length[name]);
       offset += alignedBytes(4 * length[name]);
     }
+    const columnTensors: Record<string, Tensor> = {};
+    const columnViews: Record<string, Float32Array<ArrayBuffer>> = {};
+    for (const name of columns) {
+      columnTensors[name] = tensorAt(name, [M], { buffer, offset });
+      columnViews[name] = new Float32Array(this.#host.buffer, offset, M);
+      offset += columnBytes;
+    }
     this.tensors = tensors as Record<TableName, Tensor>;
+    this.columns = columnTensors;
     this.#views = views as Record<TableName, Uint32Array<ArrayBuffer>>;
+    this.#columnViews = columnViews;
   }
 
   /** Uploads a micro-batch and returns the counts that `Step` needs. Rows must fit the capacity. */
   fill(rows: readonly BatchRow[]): Pick<StepValues, "N" | "M" | "R" | "T" | "U" | "spare"> {
     const view = this.#views;
     const weights = new Float32Array(view.weights.buffer, view.weights.byteOffset, view.weights.length);
+    const info = new Float32Array(view.rows.buffer, view.rows.byteOffset, view.rows.length);
     let n = 0;
     let m = 0;
-    for (const row of rows) {
+    invariant(
+      rows.length <= this.capacity.R,
+      `${rows.length} rows in a batch planned for ${this.capacity.R}`,
+    );
+    rows.forEach((row, r) => {
       const start = n;
+      const firstTarget = m;
       const length = row.ids.length;
       invariant(
         start + length <= this.capacity.N,
@@ -128,8 +162,18 @@ export class BatchTables {
         view.inverse[start + t - 1] = m;
         view.targets[m] = row.ids[t] as number;
         weights[m] = row.weights[i] as number;
+        view.rowOf[m] = r;
       }
-    }
+      for (const [name, column] of Object.entries(this.#columnViews)) {
+        const values = row.columns?.[name];
+        invariant(!values || values.length === row.targets.length, `${name}: one value for each target`);
+        for (let i = 0; i < row.targets.length; i++) column[firstTarget + i] = values?.[i] ?? 0;
+      }
+      view.rows[4 * r] = firstTarget;
+      view.rows[4 * r + 1] = row.targets.length;
+      info[4 * r + 2] = row.info?.[0] ?? 0;
+      info[4 * r + 3] = row.info?.[1] ?? 0;
+    });
     const tiles = attentionTiles(
       rows.map((row) => row.ids.length),
       this.#tile,

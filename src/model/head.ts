@@ -30,6 +30,8 @@ export interface HeadActs {
   readonly out: Tensor;
   /** (M) u32 */
   readonly argmax: Tensor;
+  /** (M): log of the sum of the squared probabilities of all words */
+  readonly logCollision: Tensor;
   /** The logits, when the vocabulary is a single range; else backward makes them again. */
   readonly logits: Tensor | undefined;
 }
@@ -63,8 +65,9 @@ export function headForward(context: ModelContext, hidden: Tensor, temperature: 
   });
   const out = recorder.alloc("head.out", [M, 4]);
   const argmax = recorder.alloc("head.argmax", [M]);
-  headFinish(recorder, { state, out, argmax }, { vocab: spec.vocab });
-  return { out, argmax, logits };
+  const logCollision = recorder.alloc("head.log_collision", [M]);
+  headFinish(recorder, { state, out, argmax, logCollision }, { vocab: spec.vocab });
+  return { out, argmax, logCollision, logits };
 }
 
 /** d_hidden (M, C) = the gradient for upstream (M, 3): d_logp, d_entropy, d_mean_logp; and the head's own if it trains. */

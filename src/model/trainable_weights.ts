@@ -98,8 +98,8 @@ export function weightEntries(spec: ModelSpec, maxBytes: number): PoolEntry[] {
   ];
 }
 
-/** The model over the tensors of a pool made for `weightEntries`. */
-export function bindWeights(spec: ModelSpec, pool: ParamPool, maxBytes: number): ModelWeights {
+/** The model over tensors made for `weightEntries`, by their labels. */
+export function bindWeights(spec: ModelSpec, pool: Pick<ParamPool, "param">, maxBytes: number): ModelWeights {
   const f32 = (tensor: Tensor): Weight => {
     const [rows = 0, cols = 0] = tensor.shape;
     return { tensor, format: "f32", rows, cols, first: 0 };
@@ -150,20 +150,19 @@ export function bindWeights(spec: ModelSpec, pool: ParamPool, maxBytes: number):
   };
 }
 
-/** Fills a pool made for `weightEntries` from the file, everything upcast to f32. Throws `model-invalid`. */
+/** Fills tensors made for `weightEntries` from the file, everything upcast to f32. Throws `model-invalid`. */
 export async function uploadWeights(
   gpu: Gpu,
   model: ModelFolder,
-  pool: ParamPool,
+  entries: readonly PoolEntry[],
+  tensorOf: (label: string) => Tensor,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
-  for (const shard of pool.shards) {
-    for (const { offset, names } of shard.entries) {
-      for (const entry of names) {
-        const values = await readEntry(model, entry);
-        gpu.upload(shard.params, values, 4 * (offset + entry.first));
-        onBytes(values.byteLength);
-      }
+  for (const { label, names } of entries) {
+    for (const entry of names) {
+      const values = await readEntry(model, entry);
+      gpu.upload(tensorOf(label), values, 4 * entry.first);
+      onBytes(values.byteLength);
     }
   }
 }

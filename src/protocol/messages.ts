@@ -21,6 +21,8 @@ export interface PickedFiles {
   /** The files of an adapter to start from, which adapter_name_or_path calls `adapterName`. */
   readonly adapter?: readonly File[];
   readonly adapterName?: string;
+  /** Files with functions that settings name: processing_fn: prep.js#name. */
+  readonly code?: readonly File[];
 }
 
 /** What the page can ask of the worker, and what each request returns. */
@@ -107,6 +109,8 @@ export interface Requests {
   exportRunConfig: { params: RunRef & { shape: "flat" | "nested" }; result: Download };
   /** Answers of the base and the tuned model to the same messages with the same seed; text arrives as `answer` events. */
   chat: { params: ChatRequest; result: { answers: readonly ChatAnswer[] } };
+  /** The port to the frame in which a person's code runs, after `sandbox-wanted`. */
+  attachSandbox: { params: { port: MessagePort }; result: Nothing };
   cancelChat: { params: { chatId: string }; result: Nothing };
   storage: { params: Nothing; result: StorageReport };
 }
@@ -128,6 +132,8 @@ export type WorkerEvent =
   | { readonly type: "log"; readonly runId: string; readonly line: LogLine }
   /** The text of a chat answer so far. */
   | { readonly type: "answer"; readonly chatId: string; readonly side: ChatSide; readonly text: string }
+  /** A person's code is to be run: only the page can open the frame for it. */
+  | { readonly type: "sandbox-wanted" }
   /** The device was lost; runs report their own status. */
   | { readonly type: "device-lost"; readonly error: WireError };
 
@@ -233,8 +239,6 @@ export interface Catalog {
   /** The built-in rewards with their parameters, and what every reward has beside them. */
   readonly rewards: readonly RewardData[];
   readonly rewardSettings: readonly FieldData[];
-  /** Whether `tryReward` can score here. */
-  readonly canTryRewards: boolean;
 }
 
 export interface RewardTrialResult {

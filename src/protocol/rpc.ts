@@ -46,7 +46,7 @@ export function connect(endpoint: Endpoint, onEvent: (event: WorkerEvent) => voi
         if (failure) return reject(failure);
         const id = nextId++;
         pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
-        endpoint.postMessage({ id, method, params }, []);
+        endpoint.postMessage({ id, method, params }, Object.values(params).filter(isPort));
       });
     },
     fail(error) {
@@ -56,6 +56,9 @@ export function connect(endpoint: Endpoint, onEvent: (event: WorkerEvent) => voi
     },
   };
 }
+
+/** A port can only be in one place, so it moves. */
+const isPort = (value: unknown): value is MessagePort => value instanceof MessagePort;
 
 /** Worker side. Returns the function that posts events. */
 export function serve(endpoint: Endpoint, handlers: Handlers): (event: WorkerEvent) => void {

@@ -18,7 +18,7 @@ export interface RolloutRecord {
   readonly rewards: Readonly<Record<string, number | null>>;
   /** The weighted sum; null when no reward applied. */
   readonly reward: number | null;
-  /** Undefined in files made by hand. PPO: the mean over the completion's tokens, before whitening. */
+  /** PPO: the mean over the completion's tokens, before whitening. */
   readonly advantage: number;
   /** Tokens of the completion. */
   readonly length: number;

@@ -2,11 +2,12 @@ import type { AlgorithmInfo, WorkerEvent } from "../protocol/messages.ts";
 import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
-import { connectTo, startWorker } from "./client.ts";
-import { shown } from "./failure.ts";
+import { connectTo, request, startWorker } from "./client.ts";
+import { failureOf, shown } from "./failure.ts";
 import { headlineOf } from "./headline.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
 import { isGoing, methodIdOf, nameOf, type RunView, reduce, useRuns } from "./runs.ts";
+import { openSandboxPort } from "./sandbox.ts";
 import { restoreSetup, scheduleRefresh } from "./setup_actions.ts";
 import { spokenProgress, spokenStatus } from "./spoken.ts";
 import { watchSystemTheme } from "./theme.ts";
@@ -33,7 +34,17 @@ export function boot(endpoint?: Endpoint): void {
 function onEvent(event: WorkerEvent): void {
   if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
   else if (event.type === "device-lost") setTrouble(event.error);
+  else if (event.type === "sandbox-wanted") void openSandbox();
   else onRunEvent(event);
+}
+
+/** Opens the frame for a person's code. What goes wrong is told where the code is waited for: in the worker. */
+async function openSandbox(): Promise<void> {
+  try {
+    await request("attachSandbox", { port: await openSandboxPort() });
+  } catch (error) {
+    announce(failureOf(error).message);
+  }
 }
 
 function onRunEvent(event: Extract<WorkerEvent, { runId: string }>): void {

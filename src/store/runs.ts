@@ -136,6 +136,7 @@ export function reduce(state: RunsState, event: WorkerEvent): RunsState {
       }));
     case "answer":
     case "device-lost":
+    case "sandbox-wanted":
       return state;
   }
 }

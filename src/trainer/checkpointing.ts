@@ -7,7 +7,14 @@ import type { Engine } from "./engine.ts";
 /** Every tensor of a run that changes, by its name in the checkpoint. */
 function changingTensors(engine: Engine): readonly (readonly [string, Tensor])[] {
   const pool = engine.pool.shards.map((shard, i) => [`params.${i}`, shard.params] as const);
-  return [...pool, ...engine.optimizer.tensors, ["optimizer_state", engine.report.state] as const];
+  const moving = engine.model.reference?.moving ?? [];
+  const reference = moving.map(({ own }, i) => [`reference.${i}`, own] as const);
+  return [
+    ...pool,
+    ...reference,
+    ...engine.optimizer.tensors,
+    ["optimizer_state", engine.report.state] as const,
+  ];
 }
 
 /** Reads the run's tensors back one at a time and writes them aside. Throws `storage-full`, `loss-not-finite`. */

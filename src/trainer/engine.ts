@@ -1,27 +1,21 @@
 import type { Gpu } from "../gpu/device.ts";
 import { type Program, planPrograms } from "../gpu/program.ts";
+import { ReadbackRing } from "../gpu/readback.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { type StepValues, ZERO_STEP } from "../gpu/step.ts";
-import type { Tensor } from "../gpu/tensor.ts";
-import { crossEntropy } from "../kernels/loss/cross_entropy.ts";
-import { metricsReduce } from "../kernels/loss/metrics_reduce.ts";
+import { numel, type Tensor } from "../gpu/tensor.ts";
+import { lerpInto } from "../kernels/elementwise/lerp_into.ts";
 import { type KernelProfile, profileFor } from "../kernels/profile.ts";
 import { type BatchRow, BatchTables, type Capacity } from "../model/batch_tables.ts";
-import { type ModelContext, uploadRope } from "../model/context.ts";
-import { decoderBackward, decoderForward } from "../model/decoder.ts";
-import { headBackward, headForward } from "../model/head.ts";
+import { uploadRope } from "../model/context.ts";
 import { type LoadedModel, loadModel, type ModelOptions } from "../model/loaded_model.ts";
 import type { Adapter } from "../model/lora.ts";
 import type { ParamPool } from "../model/param_pool.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
+import { type Objective, Workbench } from "./objective.ts";
 import { createOptimizer, type Optimizer, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
 import { ReportBuffer, type StepReport } from "./report.ts";
-
-export interface LossSettings {
-  readonly kind: "nll" | "dft";
-  readonly smoothing: number;
-}
 
 export interface EngineOptions extends ModelOptions {
   readonly rematerialize: boolean;
@@ -30,8 +24,10 @@ export interface EngineOptions extends ModelOptions {
   readonly micros: number;
   /** The longest row. */
   readonly maxLength: number;
-  readonly loss: LossSettings;
+  readonly objective: Objective;
   readonly optimizer: OptimizerSettings;
+  /** Which part of the way to what trains a moving reference goes at a time. */
+  readonly referenceMove?: number | undefined;
   /** From a checkpoint; chosen for the adapter when absent. */
   readonly profile?: KernelProfile;
 }
@@ -47,88 +43,133 @@ export interface MicroStep {
   readonly noise: number;
 }
 
+/** Where the loss of a batch goes when nothing is noisy. */
+const PLAIN: MicroStep = { micro: 0, step: 0, seed: 0, noise: 0 };
+
+type Counts = Pick<StepValues, "N" | "M" | "R" | "T" | "U" | "spare">;
+
+/** A report that is on its way to the host. */
+export interface PendingReport {
+  read(): Promise<StepReport>;
+}
+
 /**
- * A model on the GPU with everything that supervised training needs: all memory is allocated and all programs are
- * recorded when it is created; a step only uploads a batch and replays them.
+ * A model on the GPU with everything that training needs: all memory is allocated and all programs are recorded when it
+ * is created; a step only uploads a batch and replays them.
  */
 export class Engine {
   readonly gpu: Gpu;
   readonly spec: ModelSpec;
   readonly profile: KernelProfile;
+  readonly capacity: Capacity;
   readonly pool: ParamPool;
   readonly optimizer: Optimizer;
   readonly report: ReportBuffer;
   readonly weights: ModelWeights;
   readonly adapter: Adapter | undefined;
+  readonly model: LoadedModel;
+  readonly programs: Readonly<Record<string, Program>>;
   readonly #tables: BatchTables;
-  readonly #train: Program;
-  readonly #evaluate: Program;
-  readonly #update: Program;
+  readonly #scoreRing: ReadbackRing;
+  readonly #passRing: ReadbackRing;
 
-  private constructor(
-    gpu: Gpu,
-    spec: ModelSpec,
-    profile: KernelProfile,
-    model: LoadedModel,
-    optimizer: Optimizer,
-    report: ReportBuffer,
-    tables: BatchTables,
-    programs: Readonly<Record<"train" | "evaluate" | "update", Program>>,
-  ) {
+  private constructor(gpu: Gpu, options: EngineOptions, parts: EngineParts, programs: readonly Program[]) {
     this.gpu = gpu;
-    this.spec = spec;
-    this.profile = profile;
-    this.pool = model.pool;
-    this.weights = model.weights;
-    this.adapter = model.adapter;
-    this.optimizer = optimizer;
-    this.report = report;
-    this.#tables = tables;
-    this.#train = programs.train;
-    this.#evaluate = programs.evaluate;
-    this.#update = programs.update;
+    this.spec = options.spec;
+    this.profile = parts.profile;
+    this.capacity = options.capacity;
+    this.model = parts.model;
+    this.pool = parts.model.pool;
+    this.weights = parts.model.weights;
+    this.adapter = parts.model.adapter;
+    this.optimizer = parts.optimizer;
+    this.report = parts.report;
+    this.programs = Object.fromEntries(programs.map((program) => [program.name, program]));
+    this.#tables = parts.tables;
+    this.#scoreRing = parts.scoreRing;
+    this.#passRing = parts.passRing;
   }
 
   /** Throws `model-*` and `adapter-unsupported` for bad files, `gpu-out-of-memory` when the plan does not fit. */
   static async create(gpu: Gpu, options: EngineOptions): Promise<Engine> {
-    const { profile, model, optimizer, report, tables, recorders } = await prepareEngine(gpu, options);
-    const [train, evaluate, update] = await planPrograms(gpu, recorders);
-    if (!train || !evaluate || !update) throw new Error("a program is missing");
-    const programs = { train, evaluate, update };
-    return new Engine(gpu, options.spec, profile, model, optimizer, report, tables, programs);
+    const parts = await prepareEngine(gpu, options);
+    return new Engine(gpu, options, parts, await planPrograms(gpu, parts.recorders));
   }
 
-  get programs(): Readonly<Record<"train" | "evaluate" | "update", Program>> {
-    return { train: this.#train, evaluate: this.#evaluate, update: this.#update };
+  program(name: string): Program {
+    const program = this.programs[name];
+    if (!program) throw new Error(`the objective records no program ${name}`);
+    return program;
+  }
+
+  /** Uploads a micro-batch for the programs that `execute` runs on it. */
+  load(rows: readonly BatchRow[]): Counts {
+    this.gpu.check();
+    return this.#tables.fill(rows);
+  }
+
+  /** Runs a program on the rows that were loaded last. */
+  execute(program: string, counts: Counts, micro: MicroStep = PLAIN): void {
+    this.program(program).execute({ ...ZERO_STEP, ...micro, ...counts });
   }
 
   /** Uploads a micro-batch and adds its gradients; its metrics land in slot `micro`. */
   accumulate(rows: readonly BatchRow[], micro: MicroStep): void {
-    this.gpu.check();
-    this.#train.execute(this.#step(rows, micro));
+    this.execute("train", this.load(rows), micro);
+  }
+
+  /** The same; and the scores that `train` left of the rows' targets, on their way to the host. */
+  accumulateScored(rows: readonly BatchRow[], micro: MicroStep): Promise<Float32Array<ArrayBuffer>[]> {
+    return this.#scored("train", rows, micro, this.#passRing);
   }
 
   /** Loss of a micro-batch without gradients, noise or dropout. */
   evaluate(rows: readonly BatchRow[], micro: number): void {
-    this.gpu.check();
-    this.#evaluate.execute(this.#step(rows, { micro, step: 0, seed: 0, noise: 0 }));
+    this.execute("evaluate", this.load(rows), { ...PLAIN, micro });
   }
 
-  #step(rows: readonly BatchRow[], micro: MicroStep): StepValues {
-    return { ...ZERO_STEP, ...micro, ...this.#tables.fill(rows) };
+  /**
+   * What a program that fills `scores` gives for the targets of each row, in as few passes as the capacity allows. Waits
+   * for the GPU: for rollouts, never within a step's accumulation.
+   */
+  async score(program: string, rows: readonly BatchRow[]): Promise<Float32Array<ArrayBuffer>[]> {
+    const results: Promise<Float32Array<ArrayBuffer>[]>[] = [];
+    for (const part of fittingParts(rows, this.capacity)) {
+      if (this.#scoreRing.free === 0) await results.at(-this.#scoreRing.depth);
+      results.push(this.#scored(program, part, PLAIN, this.#scoreRing));
+    }
+    return (await Promise.all(results)).flat();
+  }
+
+  async #scored(
+    program: string,
+    rows: readonly BatchRow[],
+    micro: MicroStep,
+    ring: ReadbackRing,
+  ): Promise<Float32Array<ArrayBuffer>[]> {
+    const step = { ...ZERO_STEP, ...micro, ...this.load(rows) };
+    let copy: { read(): Promise<ArrayBuffer> } | undefined;
+    this.program(program).execute(step, (encoder) => {
+      copy = ring.copy(encoder);
+    });
+    if (!copy) throw new Error("the scores were not copied");
+    return byRow(new Float32Array(await copy.read()), rows);
   }
 
   /** Applies the accumulated gradients (or, when something is not finite, drops them) and starts reading the report. */
-  update(step: { readonly lr: number; readonly step: number; readonly micros: number }): {
-    read(): Promise<StepReport>;
-  } {
+  update(step: { readonly lr: number; readonly step: number; readonly micros: number }): PendingReport {
     const { lr, micros } = step;
-    let copy: { read(): Promise<StepReport> } | undefined;
-    this.#update.execute({ ...ZERO_STEP, lr, step: step.step, micro: micros - 1 }, (encoder) => {
+    let copy: PendingReport | undefined;
+    this.program("update").execute({ ...ZERO_STEP, lr, step: step.step, micro: micros - 1 }, (encoder) => {
       copy = this.report.copy(encoder, micros);
     });
     if (!copy) throw new Error("the report was not copied");
     return copy;
+  }
+
+  /** Moves the reference towards what trains (sync_ref_model). */
+  moveReference(): void {
+    this.program("moveReference").execute(ZERO_STEP);
   }
 
   /** The metrics of `micros` evaluated micro-batches. Waits for the GPU. */
@@ -140,6 +181,41 @@ export class Engine {
   }
 }
 
+function byRow(scores: Float32Array<ArrayBuffer>, rows: readonly BatchRow[]): Float32Array<ArrayBuffer>[] {
+  let at = 0;
+  return rows.map(({ targets }) => {
+    const start = at;
+    at += targets.length;
+    return scores.slice(start, at);
+  });
+}
+
+/** Rows in order, cut where the next one would not fit. Throws when a row alone does not. */
+export function fittingParts(rows: readonly BatchRow[], { N, M, R }: Capacity): BatchRow[][] {
+  const parts: BatchRow[][] = [];
+  let used = { N: Number.POSITIVE_INFINITY, M: 0, R: 0 };
+  for (const row of rows) {
+    const { N: n, M: m, R: r } = used;
+    const fits = n + row.ids.length <= N && m + row.targets.length <= M && r + 1 <= R;
+    if (!fits) parts.push([]);
+    const base = fits ? used : { N: 0, M: 0, R: 0 };
+    used = { N: base.N + row.ids.length, M: base.M + row.targets.length, R: base.R + 1 };
+    parts.at(-1)?.push(row);
+  }
+  return parts;
+}
+
+/** Moves every tensor of the reference a part of the way to what trains. Nothing where the reference stays. */
+function moveReference({ reference }: LoadedModel, alpha: number): Recorder[] {
+  const { moving = [] } = reference ?? {};
+  if (moving.length === 0) return [];
+  const recorder = new Recorder("moveReference");
+  for (const { own, trained } of moving) {
+    lerpInto(recorder, { x: trained, y: own }, { count: numel(own.shape), alpha });
+  }
+  return [recorder];
+}
+
 /** What an engine is made of before its programs are planned, and the bytes that each part took. */
 export interface EngineParts {
   readonly profile: KernelProfile;
@@ -147,13 +223,16 @@ export interface EngineParts {
   readonly optimizer: Optimizer;
   readonly report: ReportBuffer;
   readonly tables: BatchTables;
+  readonly scores: Tensor;
+  readonly scoreRing: ReadbackRing;
+  readonly passRing: ReadbackRing;
   readonly recorders: readonly Recorder[];
   readonly bytes: { readonly model: number; readonly optimizer: number; readonly tables: number };
 }
 
 /** Loads the model, allocates everything but the arena, and records the programs. Also how memory is planned. */
 export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<EngineParts> {
-  const { spec, capacity } = options;
+  const { spec, capacity, objective, rematerialize } = options;
   const profile = options.profile ?? profileFor(gpu.capabilities);
   const start = gpu.counts.bytes;
   const model = await loadModel(gpu, options);
@@ -162,66 +241,28 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
     createOptimizer(gpu, model.pool, options.optimizer),
   );
   const afterOptimizer = gpu.counts.bytes;
-  const { report, tables, rope } = await gpu.guarded("Tables", () => ({
-    report: new ReportBuffer(gpu, options.micros),
-    tables: new BatchTables(gpu, capacity, profile.attentionTile, options.trainable.kind === "full"),
-    rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
-  }));
+  const made = await gpu.guarded("Tables", () => {
+    const isFull = options.trainable.kind === "full";
+    const scores = gpu.tensor("scores", [capacity.M]);
+    return {
+      report: new ReportBuffer(gpu, options.micros, objective.metrics),
+      tables: new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns),
+      rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
+      scores,
+      scoreRing: new ReadbackRing(gpu, scores, 2),
+      // Those of two steps may be on their way at once.
+      passRing: new ReadbackRing(gpu, scores, 2 * options.micros),
+    };
+  });
   const bytes = {
     model: afterModel - start,
     optimizer: afterOptimizer - afterModel,
     tables: gpu.counts.bytes - afterOptimizer,
   };
-  const shared = { profile, spec, rope, tables: tables.tensors, capacity, ...model };
-  const { metrics } = report;
-  const gradOf = (param: Tensor) => model.pool.gradOf(param);
-  const train = new Recorder("train");
-  recordSft(
-    { ...shared, recorder: train, gradOf, noisy: true },
-    metrics,
-    options.loss,
-    options.rematerialize,
-  );
-  const evaluate = new Recorder("evaluate");
-  const plain = { kind: "nll", smoothing: 0 } as const;
-  recordLoss({ ...shared, recorder: evaluate, gradOf: () => undefined, noisy: false }, metrics, plain);
+  const { report } = made;
+  const programs = objective.record(new Workbench({ spec, profile, model, rematerialize, ...made }));
   const update = new Recorder("update");
   recordUpdate(update, model.pool, optimizer, report, options.optimizer, profile);
-  return { profile, model, optimizer, report, tables, recorders: [train, evaluate, update], bytes };
-}
-
-interface LossActs {
-  readonly upstream: Tensor;
-  readonly decoder: ReturnType<typeof decoderForward>;
-  readonly head: ReturnType<typeof headForward>;
-}
-
-/** Forward, loss and metrics of one micro-batch. */
-function recordLoss(
-  context: ModelContext,
-  metrics: Tensor,
-  loss: LossSettings,
-  rematerialize = false,
-): LossActs {
-  const { recorder, capacity, tables, profile } = context;
-  const decoder = decoderForward(context, rematerialize);
-  const head = headForward(context, decoder.finalNorm.y, 1);
-  const upstream = recorder.alloc("upstream", [capacity.M, 3]);
-  const losses = recorder.alloc("loss", [capacity.M]);
-  const { out, argmax } = head;
-  crossEntropy(recorder, { out, weight: tables.weights, upstream, loss: losses }, loss);
-  const { targets, weights: weight } = tables;
-  metricsReduce(
-    recorder,
-    { out, loss: losses, argmax, targets, weight, metrics },
-    { threads: profile.rowThreads },
-  );
-  return { upstream, decoder, head };
-}
-
-/** The whole of SFT on the GPU: loss, then the same path backward. */
-function recordSft(context: ModelContext, metrics: Tensor, loss: LossSettings, rematerialize: boolean): void {
-  const { upstream, decoder, head } = recordLoss(context, metrics, loss, rematerialize);
-  const dHidden = headBackward(context, decoder.finalNorm.y, head, upstream, 1);
-  decoderBackward(context, decoder, dHidden);
+  const recorders = [...programs, update, ...moveReference(model, options.referenceMove ?? 0)];
+  return { profile, model, optimizer, ...made, recorders, bytes };
 }

@@ -1,4 +1,4 @@
-import type { SftConfig } from "../config/fields.ts";
+import type { CommonConfig, RunConfig } from "../config/fields.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import type { ModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
@@ -6,10 +6,11 @@ import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import { readAdapterFor } from "../model/adapter_file.ts";
 import type { Capacity } from "../model/batch_tables.ts";
-import type { NamedValues, Trainable } from "../model/loaded_model.ts";
+import type { NamedValues, ReferenceKind, Trainable, ValueStart } from "../model/loaded_model.ts";
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { EngineOptions } from "./engine.ts";
+import type { Objective } from "./objective.ts";
 
 /** Where a run starts: what trains, and how its adapter will describe itself in a file. */
 export interface Start {
@@ -23,7 +24,7 @@ export interface Start {
 export async function startOf(
   host: Pick<Host, "openAdapter">,
   spec: ModelSpec,
-  config: SftConfig,
+  config: CommonConfig,
 ): Promise<Start> {
   if (!config.peft_enabled) return { trainable: { kind: "full" }, adapter: undefined, notes: [] };
   if (config.adapter_name_or_path !== null) {
@@ -73,10 +74,45 @@ function targetNames(spec: ModelSpec, { targets }: LoraSettings): readonly strin
   return [...new Set(names.map(({ module }) => last(module)))];
 }
 
+/** What the run's reference is: the model as the run finds it. */
+export function referenceOf(config: RunConfig): ReferenceKind {
+  if ("sync_ref_model" in config && config.sync_ref_model) return "moving";
+  const isFresh = config.peft_enabled && config.adapter_name_or_path === null;
+  return isFresh ? "base" : "copy";
+}
+
+/** Keeps the value model's initial adapter apart from the policy's. */
+const VALUE_SEED = 0x76616c75;
+
+/**
+ * Where PPO's value model starts: a fresh adapter like the policy's, so that it begins as the base itself, and a head of
+ * zeros, so that the first advantages are the rewards to come alone.
+ */
+export function valueStart(spec: ModelSpec, config: CommonConfig, start: Start): ValueStart {
+  const { trainable } = start;
+  const settings: LoraSettings =
+    trainable.kind === "lora"
+      ? { ...trainable.settings, dropout: 0 }
+      : {
+          rank: config.lora_rank,
+          alpha: config.lora_alpha,
+          rsLora: config.use_rslora,
+          dropout: 0,
+          targets: config.target_modules,
+        };
+  const values = freshValues(spec, settings, (config.seed ^ VALUE_SEED) >>> 0);
+  return { settings, values, head: new Float32Array(spec.hidden) };
+}
+
 export interface EnginePlan {
   readonly model: ModelFolder;
   readonly spec: ModelSpec;
   readonly trainable: Trainable;
+  readonly objective: Objective;
+  /** The most micro-batches of one optimizer step. */
+  readonly micros: number;
+  readonly reference?: ReferenceKind | undefined;
+  readonly value?: ValueStart | undefined;
   readonly capacity: Capacity;
   readonly maxLength: number;
   /** From a checkpoint, when a run is resumed. */
@@ -85,7 +121,7 @@ export interface EnginePlan {
 }
 
 /** The engine that a configuration describes. Throws `config-invalid` when rows are longer than the model's positions. */
-export function engineOptions(config: SftConfig, plan: EnginePlan): EngineOptions {
+export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOptions {
   const { spec, maxLength, profile } = plan;
   if (maxLength > spec.maxPositions) {
     throw new AppError(
@@ -100,8 +136,7 @@ export function engineOptions(config: SftConfig, plan: EnginePlan): EngineOption
     ...{ model: plan.model, spec, trainable: plan.trainable, capacity: plan.capacity, maxLength },
     baseFormat: fourBit ? "nf4" : "stored",
     rematerialize: config.gradient_checkpointing ?? unsloth,
-    micros: config.gradient_accumulation_steps,
-    loss: { kind: config.loss_type, smoothing: config.label_smoothing_factor },
+    ...{ micros: plan.micros, objective: plan.objective, reference: plan.reference, value: plan.value },
     optimizer: {
       kind: config.optim,
       beta1: config.adam_beta1,
@@ -110,6 +145,7 @@ export function engineOptions(config: SftConfig, plan: EnginePlan): EngineOption
       weightDecay: config.weight_decay,
       maxGradNorm: config.max_grad_norm,
     },
+    referenceMove: "ref_model_mixup_alpha" in config ? config.ref_model_mixup_alpha : undefined,
     ...(profile && { profile }),
     onBytes: plan.onBytes,
   };

@@ -8,6 +8,8 @@ export interface StepRecord {
   readonly epoch: number;
   /** Tokens read since the start of the run, this step included. */
   readonly numTokens: number;
+  /** What the host knew of the step; see DoneStep.values. */
+  readonly values?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface StepRecord {
  * `grad_norm` (before clipping), `learning_rate` (the one used), `epoch` and `num_tokens` are the last step's.
  * Values that are not finite stay so: nothing is filtered.
  */
-export function logValues(records: readonly StepRecord[]): Record<string, number> {
+export function sftLogValues(records: readonly StepRecord[]): Record<string, number> {
   const last = records.at(-1);
   if (!last) return {};
   const micros = records.flatMap(({ report }) => report.micros).filter((micro) => micro.live > 0);

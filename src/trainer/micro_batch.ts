@@ -1,4 +1,7 @@
+import type { CommonConfig } from "../config/fields.ts";
+import type { BatchOptions } from "../data/batches.ts";
 import type { TrainingRow } from "../data/packed_rows.ts";
+import { AppError } from "../lib/errors.ts";
 import type { BatchRow, Capacity } from "../model/batch_tables.ts";
 
 /** Learned targets of some rows. */
@@ -59,5 +62,18 @@ export function capacityFor(rows: readonly TrainingRow[], batchSize: number): Ca
       1,
       largest((row) => row.lengths.length),
     ),
+  };
+}
+
+/** How rows are taken in order into the steps of a run. Throws `dataset-invalid` when there is none. */
+export function batchOptions(config: CommonConfig, lengths: readonly number[]): BatchOptions {
+  if (lengths.length === 0) throw new AppError("dataset-invalid", "There is no row to train on.");
+  return {
+    rows: lengths.length,
+    batchSize: config.batch_size,
+    gradientAccumulationSteps: config.gradient_accumulation_steps,
+    strategy: config.train_sampling_strategy,
+    seed: config.data_seed ?? config.seed,
+    lengths,
   };
 }

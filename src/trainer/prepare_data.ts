@@ -1,8 +1,12 @@
-import type { CommonConfig, SftConfig } from "../config/fields.ts";
+import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../config/fields.ts";
 import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
 import { type ExampleSet, readExamples } from "../data/dataset_formats.ts";
+import type { DroppedRow } from "../data/encode_turns.ts";
 import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
+import { buildPreferenceExamples, type PreferencePair } from "../data/preference_examples.ts";
+import { buildPrompts, type PromptRow } from "../data/prompt_examples.ts";
+import type { RowPurpose } from "../data/row_formats.ts";
 import { type RowFile, readRows } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
 import { sliceOf } from "../data/split_slice.ts";
@@ -10,6 +14,7 @@ import { splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { processRows } from "./process_rows.ts";
 
 export interface TextTools {
   readonly tokenizer: Tokenizer;
@@ -33,6 +38,22 @@ export interface SftData {
   readonly notes: readonly string[];
 }
 
+export interface PreferenceData {
+  readonly train: readonly PreferencePair[];
+  readonly validation: readonly PreferencePair[];
+  readonly notes: readonly string[];
+}
+
+export interface PromptData {
+  readonly train: readonly PromptRow[];
+  readonly validation: readonly PromptRow[];
+  /** Whether every row that is trained on has a right answer to compare with. */
+  readonly hasReference: boolean;
+  /** Rows that are trained on without a right answer. */
+  readonly withoutReference: number;
+  readonly notes: readonly string[];
+}
+
 /** The model's tokenizer and chat template, or the template that the configuration asks for. */
 export async function loadTextTools(
   folder: Folder,
@@ -43,31 +64,32 @@ export async function loadTextTools(
   return { tokenizer, template: await loadChatTemplate(folder, tokenizer, { source }) };
 }
 
+/** What an algorithm reads rows for. */
+export function purposeOf({ algorithm }: Pick<CommonConfig, "algorithm">): RowPurpose {
+  if (algorithm === "sft") return "sft";
+  return algorithm === "dpo" ? "preference" : "prompt";
+}
+
 /**
- * Reads the dataset of a configuration and cuts it into train, validation and test. Throws `file-missing`,
- * `dataset-invalid`; with `skipBadRows` unset also when any row cannot be used, naming the first.
+ * Reads the dataset of a configuration, for the purpose of its algorithm unless another is given, runs its processing_fn, and
+ * cuts it into train, validation and test. Throws `file-missing`, `dataset-invalid`, `user-code-*`; with `skipBadRows` unset
+ * also when any row cannot be used, naming the first.
  */
 export async function loadDataset(
-  host: Pick<Host, "openDataset">,
+  host: Pick<Host, "openDataset" | "readText" | "userCode" | "log">,
   config: CommonConfig,
   hasTemplate: boolean,
   skipBadRows: boolean,
+  purpose: RowPurpose = purposeOf(config),
 ): Promise<Dataset> {
-  if (config.processing_fn !== null) {
-    throw new AppError(
-      "config-invalid",
-      "processing_fn is set, but this version cannot run functions on rows yet. Prepare the columns in the file, or use column_mapping.",
-      { details: { key: "processing_fn" } },
-    );
-  }
   const { text_column: textColumn } = config;
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
   const read = async (name: string) => {
     const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-    const file = await readRows(await host.openDataset(name), limit);
+    const file = await processRows(host, config, await readRows(await host.openDataset(name), limit));
     const set = readExamples(file, {
-      purpose: "sft",
+      purpose,
       hasTemplate,
       ...(mapping && { columnMapping: mapping }),
       ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
@@ -155,6 +177,71 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
   return { train, validation: rowsOf(dataset.validation, "validation", false), notes };
 }
 
+/** Preference rows to pairs of tokens. Throws `dataset-invalid`, `template-invalid`. */
+export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoConfig): PreferenceData {
+  const { max_seq_length: maxSeqLength } = config;
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
+  const pairsOf = (examples: readonly Example[], what: string): readonly PreferencePair[] => {
+    if (examples.length === 0) return [];
+    const built = buildPreferenceExamples(examples, tools, { maxSeqLength, ...templateVariables(config) });
+    const of = `of ${examples.length} ${what} pairs`;
+    if (built.cut > 0) notes.push(`${built.cut} ${of} are longer than ${maxSeqLength} tokens and were cut.`);
+    notes.push(...leftOut(built.dropped, `${what} pairs`));
+    if (built.equal > 0) notes.push(`${built.equal} ${of} are twice the same answer: they teach nothing.`);
+    if (built.seamMismatches > 0) {
+      notes.push(
+        `In ${built.seamMismatches} ${of} the tokens of the prompt alone are no beginning of prompt and answer together: there the answer's first tokens may count as prompt, or the prompt's last ones as answer.`,
+      );
+    }
+    return built.rows;
+  };
+  const train = pairsOf(dataset.train, "training");
+  return { train, validation: pairsOf(dataset.validation, "validation"), notes };
+}
+
+/**
+ * Rows to prompts of a method with rewards. Whether the rewards need the right answers is the caller's affair. Throws
+ * `dataset-invalid`, `template-invalid`.
+ */
+export function promptData(dataset: Dataset, tools: TextTools, config: GroupConfig | PpoConfig): PromptData {
+  const { max_prompt_length: maxPromptLength } = config;
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
+  const promptsOf = (examples: readonly Example[], what: string): readonly PromptRow[] => {
+    if (examples.length === 0) return [];
+    const built = buildPrompts(examples, tools, { maxPromptLength, ...templateVariables(config) });
+    const of = `of ${examples.length} ${what} prompts`;
+    if (built.cut > 0) {
+      notes.push(`${built.cut} ${of} are longer than ${maxPromptLength} tokens and kept their last ones.`);
+    }
+    notes.push(...leftOut(built.dropped, `${what} prompts`));
+    if (built.plain > 0 && tools.template !== undefined) {
+      notes.push(
+        `${built.plain} ${of} are plain text and are not put into the chat template. Give messages, or a system_prompt, to ask them as a chat.`,
+      );
+    }
+    return built.rows;
+  };
+  const train = promptsOf(dataset.train, "training");
+  const withoutReference = train.filter(({ reference }) => reference === null).length;
+  return {
+    train,
+    validation: promptsOf(dataset.validation, "validation"),
+    hasReference: withoutReference === 0,
+    withoutReference,
+    notes,
+  };
+}
+
+function templateVariables({ enable_thinking }: Pick<CommonConfig, "enable_thinking">) {
+  return enable_thinking === null ? {} : { templateVariables: { enable_thinking } };
+}
+
+function leftOut(dropped: readonly DroppedRow[], what: string): string[] {
+  const [first] = dropped;
+  if (first === undefined) return [];
+  return [`${dropped.length} ${what} were left out; the first because ${first.reason}.`];
+}
+
 /** Settings that mean nothing for files on disk, when they are given: said, never dropped in silence. */
 function withoutMeaning(config: CommonConfig): string[] {
   const { config_name: subset, split, task_type: task, model_revision: revision } = config;
@@ -163,7 +250,11 @@ function withoutMeaning(config: CommonConfig): string[] {
   if (!/^train(\[|$)/.test(split)) notes.push(`split (${split}): a file is one split, so its rows are used.`);
   if (task !== null) notes.push(`task_type (${task}) is not used: rows are read by the columns they have.`);
   if (config.preserve_columns.length > 0)
-    notes.push("preserve_columns is not used: only rewards see further columns.");
+    notes.push(
+      purposeOf(config) === "prompt"
+        ? "preserve_columns is not needed: rewards see every column."
+        : "preserve_columns is not used: only rewards see further columns.",
+    );
   if (revision !== null)
     notes.push(
       `model_revision (${revision}) is written into the adapter; files have no revisions to look up.`,

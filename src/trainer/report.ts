@@ -1,11 +1,12 @@
 import type { Gpu } from "../gpu/device.ts";
 import { ReadbackRing } from "../gpu/readback.ts";
 import { type Tensor, tensorAt } from "../gpu/tensor.ts";
-import { METRIC_FIELDS } from "../kernels/loss/metrics_reduce.ts";
+import { METRIC_FIELDS, METRIC_SLOT } from "../kernels/loss/metrics_reduce.ts";
 import { OPTIM_STATE } from "../kernels/optim/grad_norm_finish.ts";
 
-/** Sums over the loss tokens of one micro-batch. */
-export type MicroMetrics = Readonly<Record<(typeof METRIC_FIELDS)[number], number>>;
+/** Sums over the loss tokens of one micro-batch: the common fields, and those of the loss in use. */
+export type MicroMetrics = Readonly<Record<(typeof METRIC_FIELDS)[number], number>> &
+  Readonly<Record<string, number>>;
 
 /** What the GPU says of one optimizer step. */
 export interface StepReport {
@@ -19,7 +20,6 @@ export interface StepReport {
   readonly skipped: number;
 }
 
-const SLOT = 8;
 const STATE_BYTES = 256;
 
 /**
@@ -30,12 +30,15 @@ export class ReportBuffer {
   readonly state: Tensor;
   readonly metrics: Tensor;
   readonly #ring: ReadbackRing;
+  readonly #fields: readonly string[];
 
-  constructor(gpu: Gpu, slots: number) {
-    const all = gpu.tensor("report", [STATE_BYTES / 4 + SLOT * slots]);
+  /** `fields` are the names of a slot's floats by index, as `metricFields` gives them; those without a name are left out. */
+  constructor(gpu: Gpu, slots: number, fields: readonly string[] = METRIC_FIELDS) {
+    this.#fields = fields;
+    const all = gpu.tensor("report", [STATE_BYTES / 4 + METRIC_SLOT * slots]);
     const { buffer } = all.place as { buffer: GPUBuffer };
     this.state = tensorAt("optimizerState", [16], { buffer, offset: 0 });
-    this.metrics = tensorAt("metrics", [slots, SLOT], { buffer, offset: STATE_BYTES });
+    this.metrics = tensorAt("metrics", [slots, METRIC_SLOT], { buffer, offset: STATE_BYTES });
     this.#ring = new ReadbackRing(gpu, all);
   }
 
@@ -47,11 +50,11 @@ export class ReportBuffer {
   /** Encodes the copy for a step of `micros` micro-batches; `read` after the submit. */
   copy(encoder: GPUCommandEncoder, micros: number): { read(): Promise<StepReport> } {
     const copy = this.#ring.copy(encoder);
-    return { read: async () => decode(await copy.read(), micros) };
+    return { read: async () => decode(await copy.read(), micros, this.#fields) };
   }
 }
 
-function decode(bytes: ArrayBuffer, micros: number): StepReport {
+function decode(bytes: ArrayBuffer, micros: number, metricNames: readonly string[]): StepReport {
   const floats = new Float32Array(bytes);
   const uints = new Uint32Array(bytes);
   const fields = Object.keys(OPTIM_STATE);
@@ -61,8 +64,9 @@ function decode(bytes: ArrayBuffer, micros: number): StepReport {
   };
   return {
     micros: Array.from({ length: micros }, (_, i) => {
-      const first = STATE_BYTES / 4 + SLOT * i;
-      return Object.fromEntries(METRIC_FIELDS.map((name, j) => [name, floats[first + j]])) as MicroMetrics;
+      const first = STATE_BYTES / 4 + METRIC_SLOT * i;
+      const named = metricNames.map((name, j) => [name, floats[first + j]] as const);
+      return Object.fromEntries(named.filter(([name]) => name !== "")) as MicroMetrics;
     }),
     gradNorm: state("norm"),
     finite: state("finite") === 1,

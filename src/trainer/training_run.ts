@@ -1,27 +1,18 @@
-import type { SftConfig } from "../config/fields.ts";
-import {
-  type BatchOptions,
-  type DataCursor,
-  type OptimizerStep,
-  optimizerSteps,
-  totalSteps,
-} from "../data/batches.ts";
-import type { TrainingRow } from "../data/packed_rows.ts";
+import type { CommonConfig } from "../config/fields.ts";
 import type { CheckpointRecord, CheckpointStore } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { numbersFromText, numbersToText } from "../lib/number_text.ts";
 import { pruneCheckpoints } from "../storage/checkpoints.ts";
 import { afterEvaluation, type BestState, NO_BEST } from "./best_checkpoint.ts";
 import { restoreParams, restoreRun, saveRun } from "./checkpointing.ts";
 import type { Engine } from "./engine.ts";
-import { evaluateRows } from "./evaluation.ts";
-import { logValues, type StepRecord } from "./metrics.ts";
-import { countTargets, countTokens, toBatchRows } from "./micro_batch.ts";
-import type { SftData } from "./prepare_data.ts";
+import type { Method, MethodEvents } from "./method.ts";
+import type { StepRecord } from "./metrics.ts";
 import type { StepReport } from "./report.ts";
 import { learningRateShare, type ScheduleOptions, warmupSteps } from "./schedule.ts";
 
 /** What a run tells while it goes. Every call is made in the order of the steps. */
-export interface RunEvents {
+export interface RunEvents extends MethodEvents {
   /** One line of the log. Values may be non-finite; nothing is filtered. */
   metrics(step: number, values: Readonly<Record<string, number>>): void;
   /** After each optimizer step was handed to the GPU. */
@@ -30,7 +21,6 @@ export interface RunEvents {
   checkpoint(step: number, best: number | null): void;
   /** At the steps of sample_every, with everything before it done on the GPU. */
   sample(step: number): Promise<void>;
-  note(text: string): void;
   /** A checkpoint found no room. With this the run goes on, and its result is still in memory; without it the run ends. */
   saveFailed?(step: number, error: AppError): void;
 }
@@ -51,7 +41,8 @@ export type Outcome =
 
 /** What a checkpoint holds of the loop itself. */
 interface LoopState {
-  readonly cursor: DataCursor;
+  /** Whether the data starts anew after the last step. */
+  readonly epochEnded: boolean;
   readonly numTokens: number;
   readonly best: BestState;
   /** Steps of the last ten whose loss or gradient was not finite. */
@@ -63,36 +54,40 @@ export interface RunParts {
   readonly engine: Engine;
   /** What the engine was made for: kept in checkpoints, because `auto` chooses once. */
   readonly backend: "trl" | "unsloth";
-  readonly config: SftConfig;
+  readonly config: CommonConfig;
   /** training_config.yaml, resolved: kept in every checkpoint. */
   readonly configText: string;
-  readonly data: SftData;
+  readonly method: Method;
   readonly checkpoints: CheckpointStore;
   readonly events: RunEvents;
   /** Files to keep beside a checkpoint for other tools: the PEFT files, trainer_state.json. */
   readonly exportFiles?: (step: number) => Promise<readonly CheckpointRecord[]>;
 }
 
+interface SavedPlace {
+  readonly epoch: number;
+  /** The algorithm's own; see Method.state. */
+  readonly method: unknown;
+}
+
 interface Reading {
-  readonly record: Omit<StepRecord, "report">;
-  readonly read: Promise<StepReport>;
+  readonly record: Omit<StepRecord, "report" | "values">;
+  readonly read: Promise<[StepReport, StepRecord["values"]]>;
 }
 
 /** Non-finite steps among the last ten that pause a run. */
 const NON_FINITE_LIMIT = 3;
 
 /**
- * The loop of supervised fine-tuning: next window of micro-batches, accumulate, update, report, evaluate, save. Reports
- * are read one step late, so that the GPU never waits for the host.
+ * The loop of every algorithm: its next step, report, evaluate, save. What a step is stands in the algorithm's own file.
+ * Reports are read one step late, so that the GPU never waits for the host.
  */
 export class TrainingRun {
   readonly totalSteps: number;
   readonly #parts: RunParts;
   readonly #schedule: ScheduleOptions;
-  readonly #batchOptions: BatchOptions;
-  #steps: Generator<OptimizerStep, never>;
   #step = 0;
-  #loop: LoopState = { cursor: { epoch: 0, position: 0 }, numTokens: 0, best: NO_BEST, nonFinite: [] };
+  #loop: LoopState = { epochEnded: false, numTokens: 0, best: NO_BEST, nonFinite: [] };
   #epoch = 0;
   /** Reports that are being read: of the last step, and of the one before it. */
   #pending: Reading | undefined;
@@ -101,12 +96,9 @@ export class TrainingRun {
   #saved = -1;
 
   constructor(parts: RunParts) {
-    const { config, data } = parts;
     this.#parts = parts;
-    this.#batchOptions = batchOptions(config, data.train);
-    this.totalSteps = totalSteps(this.#batchOptions, config.num_epochs, config.max_steps ?? undefined);
-    this.#schedule = scheduleOf(config, this.totalSteps);
-    this.#steps = optimizerSteps(this.#batchOptions);
+    this.totalSteps = parts.method.totalSteps;
+    this.#schedule = scheduleOf(parts.config, this.totalSteps);
   }
 
   get step(): number {
@@ -127,18 +119,18 @@ export class TrainingRun {
 
   /** Continues from a checkpoint to the same bits as if the run had never stopped. Throws `checkpoint-invalid`. */
   async restore(step: number): Promise<void> {
-    const { checkpoints, run, engine } = this.#parts;
+    const { checkpoints, run, engine, method } = this.#parts;
     // Reports of steps that are being left behind must not enter the log of those that come.
     this.#previous = undefined;
     this.#pending = undefined;
     const state = await restoreRun(checkpoints, run, step, engine);
-    const loop = state.data as LoopState & { readonly epoch: number };
+    const { method: place, epoch, ...loop } = state.data as LoopState & SavedPlace;
     this.#loop = loop;
-    this.#epoch = loop.epoch;
+    this.#epoch = epoch;
+    method.restore(place);
     this.#step = state.step;
     this.#saved = state.step;
-    this.#window = thaw((state.metrics as { readonly window: string }).window);
-    this.#steps = optimizerSteps(this.#batchOptions, loop.cursor);
+    this.#window = numbersFromText((state.metrics as { readonly window: string }).window) as StepRecord[];
   }
 
   /** Trains until the end, a request, or `steps` more optimizer steps. */
@@ -146,8 +138,8 @@ export class TrainingRun {
     const until = Math.min(this.totalSteps, this.#step + steps);
     if (this.#step === 0 && this.#evaluates) await this.#evaluateStart();
     while (this.#step < until && control.request === "go") {
-      this.#submitStep();
-      const outcome = await this.#afterStep();
+      const pause = await this.#doStep();
+      const outcome = await this.#afterStep(pause);
       if (outcome) return outcome;
     }
     const reason = await this.#settle(true);
@@ -159,7 +151,7 @@ export class TrainingRun {
   }
 
   /** What is due at a step border: the report of the step before, samples, evaluation, a checkpoint. */
-  async #afterStep(): Promise<Outcome | undefined> {
+  async #afterStep(pause: string | undefined): Promise<Outcome | undefined> {
     const { events, config } = this.#parts;
     const step = this.#step;
     let reason = await this.#settle(this.#isBorder());
@@ -175,38 +167,30 @@ export class TrainingRun {
     }
     // A step that was skipped leaves nothing new to keep, and numbers that may be broken.
     if (this.#savesAt(step) && !this.#loop.nonFinite.includes(step)) await this.#save();
-    return undefined;
+    if (pause === undefined) return undefined;
+    reason = (await this.#settle(true)) ?? pause;
+    await this.#save();
+    return { state: "paused", step, reason };
   }
 
-  /** One optimizer step: every micro-batch, then the update. Nothing here waits for the GPU. */
-  #submitStep(): void {
-    const { engine, config, data, events } = this.#parts;
-    const { batches, next, epochsDone } = this.#steps.next().value;
-    const micros = batches.map((rows) => rows.map((row) => data.train[row] as TrainingRow));
-    const targets = micros.reduce((sum, rows) => sum + countTargets(rows), 0);
+  /** One optimizer step of the algorithm. Returns why it asks for a pause, if it does. */
+  async #doStep(): Promise<string | undefined> {
+    const { config, method, events } = this.#parts;
     const step = this.#step;
-    micros.forEach((rows, micro) => {
-      const noise = neftuneNoise(config, rows, engine.spec.hidden);
-      engine.accumulate(toBatchRows(rows, targets === 0 ? 0 : 1 / targets), {
-        micro,
-        step,
-        seed: config.seed,
-        noise,
-      });
-    });
     const learningRate = config.learning_rate * learningRateShare(this.#schedule, step);
-    const report = engine.update({ lr: learningRate, step, micros: micros.length });
-    const tokens = micros.reduce((sum, rows) => sum + countTokens(rows), 0);
-    const numTokens = this.#loop.numTokens + tokens;
+    const done = await method.step({ step, learningRate });
+    const numTokens = this.#loop.numTokens + done.tokens;
     this.#previous = this.#pending;
-    const record = { step: step + 1, learningRate, epoch: epochsDone, numTokens };
-    const read = report.read();
+    const { epoch } = done;
+    const record = { step: step + 1, learningRate, epoch, numTokens };
+    const read = Promise.all([done.report.read(), done.values]);
     read.catch(() => {}); // awaited a step later; what fails in between must not go unhandled
     this.#pending = { record, read };
-    this.#loop = { ...this.#loop, cursor: next, numTokens };
+    this.#loop = { ...this.#loop, epochEnded: done.endsEpoch, numTokens };
     this.#step = step + 1;
-    this.#epoch = epochsDone;
-    events.step(this.#step, tokens);
+    this.#epoch = epoch;
+    events.step(this.#step, done.tokens);
+    return done.pause;
   }
 
   /** Takes in the reports that are due: the step before, and at a border also the last. Returns why the run must pause. */
@@ -217,16 +201,17 @@ export class TrainingRun {
     let reason: string | undefined;
     for (const entry of due) {
       if (!entry) continue;
-      reason = this.#take({ ...entry.record, report: await entry.read }) ?? reason;
+      const [report, values] = await entry.read;
+      reason = this.#take({ ...entry.record, report, values }) ?? reason;
     }
     return reason;
   }
 
   #take(record: StepRecord): string | undefined {
-    const { config, events } = this.#parts;
+    const { config, events, method } = this.#parts;
     this.#window.push(record);
     if (record.step % config.logging_steps === 0 || record.step === this.totalSteps) {
-      events.metrics(record.step, logValues(this.#window));
+      events.metrics(record.step, method.logValues(this.#window));
       this.#window = [];
     }
     const recent = this.#loop.nonFinite.filter((step) => step > record.step - 10);
@@ -249,8 +234,8 @@ export class TrainingRun {
   }
 
   get #evaluates(): boolean {
-    const { config, data } = this.#parts;
-    return data.validation.length > 0 && config.eval_strategy !== "no";
+    const { config, method } = this.#parts;
+    return method.evaluate !== undefined && config.eval_strategy !== "no";
   }
 
   #evaluatesAt(step: number): boolean {
@@ -267,7 +252,7 @@ export class TrainingRun {
   }
 
   #endsEpoch(): boolean {
-    return this.#loop.cursor.position === 0 || this.#step === this.totalSteps;
+    return this.#loop.epochEnded || this.#step === this.totalSteps;
   }
 
   /** The held-out loss before the first step: what everything later is compared with. */
@@ -275,10 +260,8 @@ export class TrainingRun {
     this.#parts.events.metrics(0, { ...(await this.#heldOut()), epoch: 0 });
   }
 
-  #heldOut(): Promise<Record<string, number>> {
-    const { engine, config, data } = this.#parts;
-    const { eval_batch_size: batchSize, gradient_accumulation_steps: slots } = config;
-    return evaluateRows(engine, data.validation, batchSize, slots);
+  async #heldOut(): Promise<Record<string, number>> {
+    return (await this.#parts.method.evaluate?.()) ?? {};
   }
 
   /** Held-out loss. True when patience has run out. */
@@ -299,15 +282,15 @@ export class TrainingRun {
   }
 
   async #save(): Promise<void> {
-    const { run, engine, config, configText, checkpoints, events, exportFiles } = this.#parts;
+    const { run, engine, method, config, configText, checkpoints, events, exportFiles } = this.#parts;
     if (this.#saved === this.#step) return;
     const state = {
       step: this.#step,
       config: configText,
       random: { seed: config.seed },
-      data: { ...this.#loop, epoch: this.#epoch },
+      data: { ...this.#loop, epoch: this.#epoch, method: method.state() },
       scheduler: { totalSteps: this.totalSteps },
-      metrics: { window: freeze(this.#window) },
+      metrics: { window: numbersToText(this.#window) },
       kernels: { ...engine.profile, backend: this.#parts.backend },
     };
     try {
@@ -337,26 +320,7 @@ export class TrainingRun {
   }
 }
 
-/** Uniform noise of half width alpha / sqrt(L d), L the longest row of the micro-batch. NEFTune, arXiv:2310.05914. */
-function neftuneNoise(config: SftConfig, rows: readonly TrainingRow[], hidden: number): number {
-  const alpha = config.neftune_noise_alpha;
-  if (alpha === null) return 0;
-  return alpha / Math.sqrt(Math.max(...rows.map((row) => row.ids.length)) * hidden);
-}
-
-export function batchOptions(config: SftConfig, rows: readonly TrainingRow[]): BatchOptions {
-  if (rows.length === 0) throw new AppError("dataset-invalid", "There is no row to train on.");
-  return {
-    rows: rows.length,
-    batchSize: config.batch_size,
-    gradientAccumulationSteps: config.gradient_accumulation_steps,
-    strategy: config.train_sampling_strategy,
-    seed: config.data_seed ?? config.seed,
-    lengths: rows.map((row) => row.ids.length),
-  };
-}
-
-function scheduleOf(config: SftConfig, total: number): ScheduleOptions {
+function scheduleOf(config: CommonConfig, total: number): ScheduleOptions {
   return {
     name: config.lr_scheduler,
     totalSteps: total,
@@ -367,17 +331,4 @@ function scheduleOf(config: SftConfig, total: number): ScheduleOptions {
     decaySteps: config.num_decay_steps ?? Math.ceil(total / 10),
     minShare: config.min_lr_ratio,
   };
-}
-
-/** Steps not yet logged, as text: a checkpoint's numbers are finite, and a skipped step's loss is not. */
-function freeze(window: readonly StepRecord[]): string {
-  return JSON.stringify(window, (_, value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? { notFinite: String(value) } : value,
-  );
-}
-
-function thaw(text: string): StepRecord[] {
-  return JSON.parse(text, (_, value: unknown) =>
-    typeof value === "object" && value !== null && "notFinite" in value ? Number(value.notFinite) : value,
-  ) as StepRecord[];
 }

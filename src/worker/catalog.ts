@@ -6,7 +6,6 @@ import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import type { Catalog, DatasetInfo, ModelInfo } from "../protocol/messages.ts";
 import { METHODS } from "./methods.ts";
-import { scoreAnswer } from "./reward_trial.ts";
 
 const MODELS = [
   {
@@ -77,6 +76,5 @@ export async function buildCatalog(host: Pick<Host, "openModel" | "openDataset">
     recipes,
     rewards: rewardData(),
     rewardSettings: rewardSettingsData(),
-    canTryRewards: scoreAnswer !== undefined,
   };
 }

@@ -1,6 +1,7 @@
 import type { BrowserHost } from "../host/browser.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import type { Database } from "../storage/database.ts";
+import type { SandboxDoor } from "./sandbox.ts";
 
 /** What every part of the worker shares. */
 export interface WorkerContext {
@@ -8,4 +9,5 @@ export interface WorkerContext {
   /** Undefined when the browser keeps nothing: runs then live as long as the tab. */
   readonly database: Database | undefined;
   readonly emit: (event: WorkerEvent) => void;
+  readonly sandbox: SandboxDoor;
 }

@@ -4,9 +4,8 @@ import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/messages.ts";
-import { type Dataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
-import { readDataset } from "./read_dataset.ts";
-import { lengthOf, limitOf, questionOf, referenceOf, textsOf } from "./row_texts.ts";
+import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import { lengthOf, limitOf, questionOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
 const BINS = 24;
@@ -14,12 +13,12 @@ const BINS = 24;
 const MEASURED = 2000;
 
 /** Where models and data are read from. */
-type Files = Pick<Host, "openModel" | "openDataset">;
+type Files = Pick<Host, "openModel" | "openDataset" | "readText" | "userCode" | "log">;
 
 async function open(host: Files, config: RunConfig): Promise<{ dataset: Dataset; tools: TextTools }> {
   const model = await openModelFolder(await host.openModel(config.model_name));
   const tools = await loadTextTools(model.folder, config);
-  return { tools, dataset: await readDataset(host, config, tools.template !== undefined) };
+  return { tools, dataset: await loadDataset(host, config, tools.template !== undefined, true) };
 }
 
 /** Columns, roles, problems and lengths of the dataset that a configuration names. Throws `dataset-invalid`, `file-*`. */
@@ -82,6 +81,6 @@ export async function renderDataRow(host: Files, config: RunConfig, row: number)
     ...{ row, rowCount: examples.length, limit: limitOf(config) },
     texts: textsOf(example, tools, config),
     question: questionOf(example),
-    reference: example.kind === "prompt" ? referenceOf(example, dataset.set.mapping) : null,
+    reference: example.kind === "prompt" ? example.reference : null,
   };
 }

@@ -8,6 +8,7 @@ export function registerFiles(host: BrowserHost, files: PickedFiles): void {
   if (files.model?.[0]) host.addModel(fileFolder(files.modelName ?? folderName(files.model[0]), files.model));
   if (files.adapter?.[0])
     host.addAdapter(fileFolder(files.adapterName ?? folderName(files.adapter[0]), files.adapter));
+  for (const file of files.code ?? []) host.addCode(file.name, fileAsset(file));
 }
 
 /** The dropped folder's name where the browser tells it, else that of the file. */

@@ -1,3 +1,4 @@
+import { planRun } from "../api/plan_run.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
@@ -20,11 +21,11 @@ import {
   runList,
   runRollouts,
 } from "./history.ts";
-import { tryReward } from "./reward_trial.ts";
+import { RewardTrials } from "./reward_trial.ts";
 import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
+import { createSandboxDoor } from "./sandbox.ts";
 import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
-import { planRun } from "./training.ts";
 
 /** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
 
@@ -63,6 +64,7 @@ type SetupMethod =
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
   const { host } = context;
+  const trials = new RewardTrials(host);
   return {
     reviewConfig: async ({ text, repair }) => reviewText(text, repair),
     resolve: resolveSettings,
@@ -80,7 +82,7 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
     tryReward: async ({ files, reward, row, completion, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
-      return tryReward(host, config, { reward, row, completion });
+      return trials.run(config, { reward, row, completion });
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
@@ -148,6 +150,10 @@ function handlers(context: WorkerContext): Handlers {
     exportRollouts: ({ runId }) => exportRollouts(stored(), runId),
     exportRunConfig: ({ runId, shape }) => exportRunConfig(stored(), runId, shape),
     chat: (request) => chat.ask(request),
+    attachSandbox: async ({ port }) => {
+      context.sandbox.attach(port);
+      return nothing;
+    },
     cancelChat: async ({ chatId }) => {
       chat.cancel(chatId);
       return nothing;
@@ -172,13 +178,15 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
+  const sandbox = createSandboxDoor(emit);
   const plain = createBrowserHost({
+    openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host: withRunAdapters(plain), database, emit });
+  return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
 }
 
 const endpoint = self as unknown as Endpoint;

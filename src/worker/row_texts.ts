@@ -1,6 +1,5 @@
 import { promptIds } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
-import { applyMapping, type ResolvedMapping } from "../data/column_mapping.ts";
 import type { Example, ExampleBody, Turns } from "../data/example.ts";
 import { renderRow, renderTokens } from "../data/render.ts";
 import { encodeSftRow, type SftOptions } from "../data/sft_examples.ts";
@@ -74,16 +73,6 @@ export function lengthOf(example: Example, tools: TextTools, config: RunConfig):
     return "reason" in encoded ? [] : [encoded.example.ids.length];
   });
   return lengths.length > 0 ? Math.max(...lengths) : undefined;
-}
-
-const REFERENCES = ["reference", "answer", "solution", "response", "completion", "output", "target"];
-
-/** The answer that a reward may compare with: the column that plays that role, or is called so. */
-export function referenceOf(example: Example, mapping: ResolvedMapping): string | null {
-  const row = applyMapping(example.row, mapping);
-  const value = REFERENCES.map((name) => row[name]).find((found) => found !== undefined && found !== null);
-  if (value === undefined || value === null) return null;
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 const SPEAKERS = ["system", "user", "assistant"] as const;

@@ -1,4 +1,5 @@
-import type { Sampler } from "../api/sampler.ts";
+import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
+import { Sampler } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
@@ -9,7 +10,6 @@ import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
 import { RunJournal } from "./journal.ts";
-import { openSampler, openTrainer, type RunTrainer } from "./training.ts";
 
 /** How often at most progress and the heartbeat are told, in milliseconds. */
 const PROGRESS_MS = 250;
@@ -40,7 +40,7 @@ export class Session {
   readonly name: string;
   readonly #context: WorkerContext;
   readonly #journal: RunJournal;
-  readonly #trainer: RunTrainer;
+  readonly #trainer: OpenTrainer;
   readonly #sampler: Sampler | undefined;
   readonly #onLost: (session: Session) => void;
   readonly #control: Going = { request: "go" };
@@ -56,7 +56,7 @@ export class Session {
     context: WorkerContext,
     options: SessionOptions,
     journal: RunJournal,
-    trainer: RunTrainer,
+    trainer: OpenTrainer,
     sampler: Sampler | undefined,
   ) {
     this.options = options;
@@ -106,7 +106,7 @@ export class Session {
           ),
       },
     });
-    const sampler = await openSampler(trainer, config);
+    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
     session = new Session(context, options, journal, trainer, sampler);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
@@ -288,7 +288,7 @@ export class Session {
     return { fileName, blob: await new Response(stream).blob() };
   }
 
-  get trainer(): RunTrainer {
+  get trainer(): OpenTrainer {
     return this.#trainer;
   }
 

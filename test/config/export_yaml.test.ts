@@ -109,7 +109,7 @@ function randomValue(field: AnyField, random: () => number): unknown {
     case "numbers":
       return [random(), 1];
     case "mapping":
-      return { [word()]: "prompt", text: word() };
+      return { [word()]: "prompt", text: word(), ...(control.anyValue && { n: 0.5, on: true }) };
     case "rewards":
       return [
         { type: "accuracy", weight: Math.round(random() * 4) / 2, params: {} },

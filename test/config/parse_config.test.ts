@@ -163,6 +163,17 @@ describe("what is refused, with its line", () => {
   it("a function named rather than given", () => {
     expect(problem("processing_fn: preprocess_function")?.message).toContain("Paste the function's code");
   });
+  it("a function of a file is no mere name", () => {
+    const { values, problems } = parseConfig(
+      "processing_fn: code/prep.py#clean\nprocessing_batched: true\nprocessing_fn_kwargs: {suffix: '?', n: 3}",
+    );
+    expect(problems).toEqual([]);
+    expect(values).toMatchObject({
+      processing_fn: "code/prep.py#clean",
+      processing_batched: true,
+      processing_fn_kwargs: { suffix: "?", n: 3 },
+    });
+  });
   it("two names of one setting that disagree", () => {
     expect(problem("lr: 0.1\nbase_model: a/b\nmodel_name_or_path: c/d")?.message).toContain(
       "both set model_name",

@@ -111,18 +111,154 @@ describe("what rows look like", () => {
     const chosen = [user("a"), assistant("b")];
     expect(await first({ chosen, rejected: chosen }, options)).toMatchObject({ prompt: undefined, chosen });
   });
+});
 
-  it("prompts of the reward methods: the last answer is taken off", async () => {
-    const options = { purpose: "prompt" } as const;
-    expect(await first({ prompt: "p", answer: "42" }, options)).toEqual({ kind: "prompt", prompt: "p" });
-    expect(await first({ question: "q", answer: "42" }, options)).toEqual({
-      kind: "prompt",
-      prompt: [user("q")],
+describe("prompts of the reward methods", () => {
+  const options = { purpose: "prompt" } as const;
+  const asks = (prompt: unknown, reference: string | null) => ({ kind: "prompt", prompt, reference });
+
+  it("a question and its answer, as SFT asks it", async () => {
+    const row = { question: "1+1?", answer: "It is 2.\n#### 2" };
+    expect(await first(row, options)).toEqual(asks([user("1+1?")], row.answer));
+    expect(await first({ prompt: "p", answer: 42 }, options)).toEqual(asks([user("p")], "42"));
+    expect(await first({ instruction: "Add", input: "1, 2", output: "3" }, options)).toEqual(
+      asks([user("Add\n\n1, 2")], "3"),
+    );
+    expect(await first({ question: "q", answer: "a" }, { ...options, hasTemplate: false })).toEqual(
+      asks("### Instruction:\nq\n\n### Response:\n", "a"),
+    );
+  });
+
+  it("a prompt alone stays as it is, text or conversation", async () => {
+    expect(await first({ prompt: "p" }, options)).toEqual(asks("p", null));
+    expect(await first({ prompt: [user("p")], answer: "176" }, options)).toEqual(asks([user("p")], "176"));
+    expect(await first({ prompt: "p", solution: "x = 2" }, options)).toEqual(asks("p", "x = 2"));
+  });
+
+  it("prompt and completion: the completion is what to compare with", async () => {
+    expect(await first({ prompt: "1+1=", completion: " 2" }, options)).toEqual(asks("1+1=", " 2"));
+    const row = { prompt: [system("s"), user("a")], completion: [assistant("b")] };
+    expect(await first(row, options)).toEqual(asks(row.prompt, "b"));
+  });
+
+  it("messages: the last answer is taken off and is the reference, unless a column says it better", async () => {
+    const messages = [system("s"), user("a"), assistant("b"), user("c"), assistant("d 🦆")];
+    expect(await first({ messages }, options)).toEqual(asks(messages.slice(0, 4), "d 🦆"));
+    expect(await first({ messages, solution: "7" }, options)).toMatchObject({ reference: "7" });
+    expect(await first({ messages: messages.slice(0, 4) }, options)).toEqual(
+      asks(messages.slice(0, 4), null),
+    );
+    const conversations = [
+      { from: "human", value: [{ type: "text", text: "a" }] },
+      { from: "gpt", value: "b" },
+    ];
+    expect(await first({ conversations }, options)).toEqual(asks([user("a")], "b"));
+  });
+
+  it("a conversation in which nothing is asked is a problem", async () => {
+    const set = await read([{ messages: [system("s"), assistant("b")] }, { messages: [user("a")] }], options);
+    expect(set.problems).toEqual([
+      { line: 1, kind: "empty", message: "Line 1: nothing is asked before the answer." },
+    ]);
+  });
+
+  it("the most telling of several answers; what is blank or no text is none", async () => {
+    const answers = { label: true, answer: "long", ground_truth: "42", reference: " " };
+    expect(await first({ question: "q", ...answers }, options)).toMatchObject({ reference: "42" });
+    expect(await first({ question: "q", answer: { value: [1] }, target: null }, options)).toMatchObject({
+      reference: null,
     });
-    expect(await first({ messages: [user("a"), assistant("b")] }, options)).toEqual({
-      kind: "prompt",
-      prompt: [user("a")],
+    expect(await first({ prompt: "p", label: false }, options)).toMatchObject({ reference: "false" });
+  });
+
+  it("MBPP as it is: the text asks, the code answers", async () => {
+    const row = { text: "Write f", code: "def f(): 0", test_list: ["assert f() == 0"] };
+    expect(await first(row, options)).toEqual(asks([user("Write f")], "def f(): 0"));
+  });
+
+  it.each<[Row, Record<string, string>]>([
+    [
+      { question: "q", answer: "a" },
+      { question: "prompt", answer: "response" },
+    ],
+    [
+      { question: "q", answer: "a" },
+      { prompt: "question", response: "answer" },
+    ],
+    [
+      { question: "q", answer: "a" },
+      { question: "prompt", answer: "reference" },
+    ],
+    [
+      { question: "q", answer: "a" },
+      { prompt: "question", solution: "answer" },
+    ],
+    [
+      { text: "q", code: "a" },
+      { text: "prompt", code: "response" },
+    ],
+    [
+      { text: "q", code: "a" },
+      { prompt: "text", response: "code" },
+    ],
+    [
+      { problem: "q", final: "a", answer: "no" },
+      { problem: "prompt", final: "ground_truth" },
+    ],
+  ])("%j mapped by %j", async (row, columnMapping) => {
+    const body = await first(row, { ...options, columnMapping });
+    expect(body).toMatchObject({ kind: "prompt", reference: "a" });
+    expect(JSON.stringify(body)).toContain('"q"');
+  });
+});
+
+describe("preference rows", () => {
+  const options = { purpose: "preference" } as const;
+
+  it("other names of the two answers", async () => {
+    const row = { question: "q", winner: "c", loser: "r" };
+    expect(await first(row, options)).toEqual({
+      kind: "preference",
+      prompt: "q",
+      chosen: "c",
+      rejected: "r",
     });
+  });
+
+  it("a prompt that the answers repeat is taken from them", async () => {
+    const chosen = [user("q"), assistant("c")];
+    const rejected = [user("q"), assistant("r")];
+    const read = await first({ prompt: "q", chosen, rejected }, { ...options, systemPrompt: "s" });
+    expect(read).toEqual({
+      kind: "preference",
+      prompt: undefined,
+      chosen: [system("s"), ...chosen],
+      rejected: [system("s"), ...rejected],
+    });
+  });
+
+  it("rows without two answers: what was sought, what is there, and how to make them", async () => {
+    const refused = read([{ question: "q", answer: "a" }], options);
+    await expect(refused).rejects.toMatchObject({ code: "dataset-invalid" });
+    await expect(refused).rejects.toThrow(
+      "d.jsonl has the columns question, answer; sought were chosen and rejected (and prompt). These look like question and answer rows, which this algorithm does not train on. " +
+        "If two columns hold a better and a worse answer, name them with column_mapping, for example {question: chosen, answer: rejected}. If not, write a processing_fn that makes prompt, chosen and rejected of a row.",
+    );
+  });
+
+  it("a row without one of its answers, or with an empty one, is a problem", async () => {
+    const set = await read(
+      [
+        { prompt: "p", chosen: "c", rejected: "r" },
+        { prompt: "p", chosen: "c", rejected: null },
+        { prompt: "p", chosen: " ", rejected: "r" },
+      ],
+      options,
+    );
+    expect(set.problems.map(({ message }) => message)).toEqual([
+      "Line 2: `rejected` is missing.",
+      "Line 3: `chosen` is empty.",
+    ]);
   });
 });
 
@@ -142,9 +278,10 @@ describe("system_prompt", () => {
     expect(await first({ prompt: "p" }, { ...options, purpose: "prompt" })).toEqual({
       kind: "prompt",
       prompt: [system("Be brief."), user("p")],
+      reference: null,
     });
     const bare = { ...options, purpose: "prompt", hasTemplate: false } as const;
-    expect(await first({ prompt: "p" }, bare)).toEqual({ kind: "prompt", prompt: "p" });
+    expect(await first({ prompt: "p" }, bare)).toEqual({ kind: "prompt", prompt: "p", reference: null });
   });
 
   it("is not put into plain text, and that is said", async () => {

@@ -138,6 +138,34 @@ describe("with the network off", () => {
   });
 });
 
+describe("Python's files", () => {
+  it("are fetched when they are first used, and kept from then on", async () => {
+    const { page, context } = await open();
+    await waitUntilOffline(page);
+    const status = (name: string) =>
+      page.evaluate(
+        (path) =>
+          fetch(path).then(
+            (response) => response.status,
+            () => "no network",
+          ),
+        `pyodide/${name}`,
+      );
+    const stored = () =>
+      page.evaluate(async () => {
+        const caches_ = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+        const requests = (await Promise.all(caches_.map((cache) => cache.keys()))).flat();
+        return requests.filter(({ url }) => url.includes("/pyodide/")).length;
+      });
+    expect(await stored()).toBe(0);
+    expect(await status("python_stdlib.zip")).toBe(200);
+    expect(await stored()).toBe(1);
+    await context.setOffline(true);
+    expect(await status("python_stdlib.zip")).toBe(200);
+    expect(await status("pyodide.asm.wasm")).toBe("no network");
+  });
+});
+
 describe("with the network off, the demo", () => {
   it("starts to train", async () => {
     const { page, context, errors } = await open();

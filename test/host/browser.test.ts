@@ -177,9 +177,10 @@ describe("a dropped file", () => {
 
 describe("the host of the worker", () => {
   const log = () => undefined;
+  const openSandboxPort = () => Promise.reject(new Error("There is no page."));
 
   it("knows what the app ships, and first what was dropped", async () => {
-    const host = createBrowserHost({ base, database: undefined, log, url: options });
+    const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
     expect((await host.openModel("tiny")).name).toBe("tiny");
     expect(await host.openDataset("ahoy")).toMatchObject({ name: "ahoy.jsonl", size: 3 });
     host.addModel(memoryFolder("tiny", { "mine.json": new Uint8Array() }));
@@ -192,7 +193,7 @@ describe("the host of the worker", () => {
 
   it("says what is missing, and asks the server only for plain names", async () => {
     server.spa = true;
-    const host = createBrowserHost({ base, database: undefined, log, url: options });
+    const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
     await expect(host.openModel("none")).rejects.toMatchObject({
       code: "file-missing",
       details: { name: "none" },
@@ -207,7 +208,7 @@ describe("the host of the worker", () => {
 
   it("keeps checkpoints in the database, or in memory without one", async () => {
     for (const database of [await openDatabase("browser-host"), undefined]) {
-      const { checkpoints, now } = createBrowserHost({ base, database, log });
+      const { checkpoints, now } = createBrowserHost({ base, database, log, openSandboxPort });
       const record = { name: "a", bytes: new Uint8Array([1]) };
       await checkpoints.save(
         "run",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sftObjective } from "../../src/algorithms/sft.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
@@ -120,7 +121,8 @@ describe("rows", () => {
   it("longer than the model has positions are refused before anything is loaded", () => {
     const plan = {
       ...{ model: tiny.model, spec: tiny.spec, trainable: lora(tiny.spec), profile: undefined },
-      ...{ capacity: { N: 65, M: 64, R: 1 }, onBytes: () => {} },
+      ...{ capacity: { N: 65, M: 64, R: 1 }, onBytes: () => {}, micros: 1 },
+      objective: sftObjective({ kind: "nll", smoothing: 0 }),
     };
     const config = tinyConfig({});
     expect(() => engineOptions(config, { ...plan, maxLength: 65 })).toThrow(

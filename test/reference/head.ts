@@ -11,6 +11,7 @@ export interface HeadRow {
   readonly lse: number;
   readonly meanLogp: number;
   readonly argmax: number;
+  readonly logCollision: number;
 }
 
 export function scaled(z: number, { softcap, temperature }: HeadOptions): number {
@@ -28,6 +29,7 @@ export function headForward(row: readonly number[], target: number, options: Hea
     lse,
     meanLogp: z.reduce((sum, v) => sum + v, 0) / z.length - lse,
     argmax: z.indexOf(m),
+    logCollision: Math.log(z.reduce((sum, v) => sum + Math.exp(v - lse) ** 2, 0)),
   };
 }
 

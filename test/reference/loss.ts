@@ -34,5 +34,5 @@ export function metricsReduce(tokens: readonly TokenMetrics[]): number[] {
   const sum = (field: "loss" | "entropy" | "logp") => live.reduce((total, token) => total + token[field], 0);
   const broken = tokens.filter((t) => ![t.loss, t.entropy, t.logp].every(Number.isFinite)).length;
   const correct = live.filter((token) => token.correct).length;
-  return [sum("loss"), sum("entropy"), correct, live.length, sum("logp"), broken, 0, 0];
+  return [sum("loss"), sum("entropy"), correct, live.length, sum("logp"), broken];
 }

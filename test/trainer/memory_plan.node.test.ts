@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sftObjective } from "../../src/algorithms/sft.ts";
 import type { ModelFolder } from "../../src/formats/model_folder.ts";
 import type { TensorSource } from "../../src/formats/safetensors.ts";
 import { DEFAULT_LIMITS } from "../../src/gpu/device.ts";
@@ -59,7 +60,7 @@ async function plannedGiB(baseFormat: "stored" | "nf4"): Promise<number> {
       ...{ model, spec, baseFormat, rematerialize: true, micros: 1, maxLength: 512 },
       trainable: { kind: "lora", settings, values: freshValues(spec, settings, 1) },
       capacity: { N: 1024, M: 1024, R: 2 },
-      loss: { kind: "nll", smoothing: 0 },
+      objective: sftObjective({ kind: "nll", smoothing: 0 }),
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
     },
   );

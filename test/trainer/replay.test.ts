@@ -52,7 +52,7 @@ describe("a step", () => {
     const dispatchesOf = async (layers: number) => {
       const own = await tinyModel("qwen3", { config: { num_hidden_layers: layers } });
       const trainable = lora(own.spec, { dropout: 0.1 });
-      return (await Engine.create(gpu, tinyOptions(own, { trainable }))).programs.train.dispatchCount;
+      return (await Engine.create(gpu, tinyOptions(own, { trainable }))).program("train").dispatchCount;
     };
     expect((await dispatchesOf(3)) - (await dispatchesOf(2))).toBeLessThanOrEqual(30);
   });

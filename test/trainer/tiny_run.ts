@@ -1,3 +1,4 @@
+import { SupervisedFineTuning, sftObjective } from "../../src/algorithms/sft.ts";
 import type { SftConfig } from "../../src/config/fields.ts";
 import type { TrainingRow } from "../../src/data/packed_rows.ts";
 import { encodeFloats } from "../../src/formats/dtype.ts";
@@ -49,6 +50,8 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
     gpu,
     engineOptions(config, {
       ...{ model: tiny.model, spec: tiny.spec, trainable, profile: undefined, onBytes: () => {} },
+      objective: sftObjective({ kind: config.loss_type, smoothing: config.label_smoothing_factor }),
+      micros: config.gradient_accumulation_steps,
       capacity: { N: most("N"), M: most("M"), R: most("R") },
       maxLength: Math.max(...[...rows, ...validation].flatMap((row) => row.lengths)),
     }),
@@ -70,7 +73,7 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
     engine,
     config,
     configText: "",
-    data,
+    method: new SupervisedFineTuning(engine, config, data),
     checkpoints,
     events,
   };

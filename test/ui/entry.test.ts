@@ -31,8 +31,13 @@ describe("what is typed into a field", () => {
       ["batch_size", 8],
       ["sample_prompts", ["a", "b"]],
       ["adam_beta2", 0.999],
+      ["column_mapping", { question: "prompt", n: "1" }],
+      [
+        "processing_fn_kwargs",
+        { text: "a: b", number: 1.5, digits: "1", on: true, list: [1, "a"], none: null },
+      ],
     ] as const) {
-      expect(fromText(field(key), toText(value))).toEqual(value);
+      expect(fromText(field(key), toText(value, field(key).control))).toEqual(value);
     }
   });
 });

@@ -15,7 +15,7 @@ const catalog: Catalog = {
     recipe("d", "dpo"),
     recipe("e", "sft"),
   ],
-  ...{ models: [], datasets: [], rewards: [], rewardSettings: [], canTryRewards: false },
+  ...{ models: [], datasets: [], rewards: [], rewardSettings: [] },
 };
 
 describe("recipes on the start page", () => {

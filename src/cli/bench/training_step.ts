@@ -1,3 +1,4 @@
+import { sftObjective } from "../../algorithms/sft.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Op, Recorder } from "../../gpu/recorder.ts";
 import { ZERO_STEP } from "../../gpu/step.ts";
@@ -21,7 +22,7 @@ function optionsFor({ model, spec }: RandomModel, kind: "lora" | "full"): Engine
   return {
     ...{ model, spec, trainable, baseFormat: "stored", rematerialize: false, micros: 1, maxLength: T },
     capacity: { N: TOKENS, M: B * (T - 1), R: B },
-    loss: { kind: "nll", smoothing: 0 },
+    objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: {
       ...{ kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
     },
@@ -103,7 +104,7 @@ async function profileOf(engine: Engine, rows: readonly BatchRow[]) {
   if (!engine.gpu.device.features.has("timestamp-query")) return [];
   const M = rows.reduce((sum, row) => sum + row.targets.length, 0);
   const tiles = B * Math.ceil(T / engine.profile.attentionTile);
-  const totals = await engine.programs.train.profile({
+  const totals = await engine.program("train").profile({
     ...ZERO_STEP,
     N: TOKENS,
     M,

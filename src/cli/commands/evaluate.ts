@@ -1,12 +1,12 @@
-import { openSftTrainer } from "../../api/sft_trainer.ts";
+import { openTrainer } from "../../api/open_trainer.ts";
 import { createNodeHost } from "../../host/node.ts";
-import { loadConfig, requireSft } from "../load_config.ts";
+import { loadConfig } from "../load_config.ts";
 import type { Output } from "../output.ts";
 import { publicDir } from "../public_dir.ts";
 
 /**
- * `aligntune evaluate`: loss and token accuracy on the held-out rows of a configuration's dataset, for the model as it
- * starts (adapter_name_or_path included).
+ * `aligntune evaluate`: how the model as it starts (adapter_name_or_path included) does on the held-out rows of a
+ * configuration's dataset: loss and token accuracy, preferences, or the rewards of its greedy answers.
  */
 export async function evaluate(
   args: {
@@ -21,8 +21,8 @@ export async function evaluate(
 ): Promise<number> {
   const { config: file, recipe, set, adapter } = args;
   const loaded = await loadConfig({ file, recipe, set, adapter });
-  const config = requireSft(loaded.config);
-  const trainer = await openSftTrainer({
+  const { config } = loaded;
+  const trainer = await openTrainer({
     ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },
     host: createNodeHost({ publicDir: publicDir(), runDir: () => config.output_dir }),
     events: {

@@ -1,15 +1,15 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import { type Sample, Sampler } from "../../api/sampler.ts";
-import { openSftTrainer, type SftTrainer } from "../../api/sft_trainer.ts";
-import type { SftConfig } from "../../config/fields.ts";
+import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
 import { createNodeHost } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { type LoadedConfig, loadConfig, requireSft } from "../load_config.ts";
+import { type LoadedConfig, loadConfig } from "../load_config.ts";
 import type { Output } from "../output.ts";
 import { createProgress, type Progress } from "../progress.ts";
 import { publicDir } from "../public_dir.ts";
@@ -19,6 +19,7 @@ import {
   checkUnused,
   METRICS,
   makeFolder,
+  ROLLOUTS,
   rowsUntil,
   SAMPLES,
   toLines,
@@ -42,14 +43,14 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   const loaded = await loadRunConfig(args);
   if (loaded.review) describeReview(loaded.review, output);
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
-  const config = requireSft(loaded.config);
+  const { config } = loaded;
   const dir = args.output ?? config.output_dir;
   const host = createNodeHost({ publicDir: publicDir(), runDir: () => dir });
   const resumeStep = await resumeFrom(dir, args, await host.checkpoints.steps(""));
   const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
   const progress = createProgress();
   let samples: SampleRounds | undefined;
-  const trainer = await openSftTrainer({
+  const trainer = await openTrainer({
     ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
     skipBadRows: args.skipBadRows,
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
@@ -113,9 +114,17 @@ async function openRunFolder(
   const samples = resumeStep === undefined ? [] : await rowsUntil(dir, SAMPLES, resumeStep);
   await makeFolder(dir);
   await writeWhole(join(dir, METRICS), toLines(log));
+  await rewindRollouts(dir, resumeStep);
   if (samples.length > 0) await writeWhole(join(dir, SAMPLES), toLines(samples));
   else await rm(join(dir, SAMPLES), { force: true });
   await writeWhole(join(dir, CONFIG), configText);
+}
+
+/** Rollouts of steps that are done stay; those of steps that will be done again come again. */
+async function rewindRollouts(dir: string, resumeStep: number | undefined): Promise<void> {
+  const rows = resumeStep === undefined ? [] : await rowsUntil(dir, ROLLOUTS, resumeStep);
+  if (rows.length > 0) await writeWhole(join(dir, ROLLOUTS), toLines(rows));
+  else await rm(join(dir, ROLLOUTS), { force: true });
 }
 
 function eventsFor(
@@ -134,6 +143,9 @@ function eventsFor(
     checkpoint: (step) => {
       const checkpoint = join(dir, `checkpoint-${step}`);
       output.emit({ step, checkpoint }, `Saved ${checkpoint}.`);
+    },
+    rollout: (records) => {
+      for (const record of records) appendRow(dir, ROLLOUTS, record);
     },
     sample,
     note: (text) => output.say(`Note: ${text}`),
@@ -166,17 +178,20 @@ function indented(text: string): string {
   return text.trim().replaceAll("\n", "\n    ");
 }
 
-function announce(trainer: SftTrainer, config: SftConfig, output: Output): void {
+/** What batch_size counts. */
+const ROWS_OF: Readonly<Partial<Record<RunConfig["algorithm"], string>>> = { sft: "rows", dpo: "pairs" };
+
+function announce(trainer: OpenTrainer, config: RunConfig, output: Output): void {
   const { gpu, data, engine } = trainer;
   const { vendor, description } = gpu.capabilities;
   output.say(`GPU: ${description || vendor}`);
   output.say(
-    `${data.train.length} training rows, ${data.validation.length} held out; ${engine.pool.size.toLocaleString("en")} trainable numbers; ${trainer.totalSteps} steps of ${config.batch_size} x ${config.gradient_accumulation_steps} rows.`,
+    `${data.trainRows} training rows, ${data.heldOutRows} held out; ${engine.pool.size.toLocaleString("en")} trainable numbers; ${trainer.totalSteps} steps of ${config.batch_size} x ${config.gradient_accumulation_steps} ${ROWS_OF[config.algorithm] ?? "completions"}.`,
   );
 }
 
 async function trainUntilInterrupted(
-  trainer: SftTrainer,
+  trainer: OpenTrainer,
   samples: SampleRounds | undefined,
   progress: Progress,
   output: Output,
@@ -192,8 +207,8 @@ async function trainUntilInterrupted(
 }
 
 async function finish(
-  trainer: SftTrainer,
-  config: SftConfig,
+  trainer: OpenTrainer,
+  config: RunConfig,
   outcome: Outcome,
   { dir, samples, output }: { dir: string; samples: SampleRounds | undefined; output: Output },
 ): Promise<number> {

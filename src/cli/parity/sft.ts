@@ -1,3 +1,4 @@
+import { sftObjective } from "../../algorithms/sft.ts";
 import { Engine } from "../../trainer/engine.ts";
 import type { Comparison } from "./compare.ts";
 import { type GoldenCase, integers, unpad } from "./golden_case.ts";
@@ -27,7 +28,7 @@ export async function runSft(
     capacity: { N, M: Math.max(1, targets), R: rows.length },
     micros: 1,
     maxLength: Math.max(...rows.map((row) => row.ids.length)),
-    loss: { kind: "nll", smoothing: 0 },
+    objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
   });
   engine.accumulate(batchRows(rows, targets), { micro: 0, step: 0, seed: 0, noise: 0 });

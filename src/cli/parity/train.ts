@@ -1,3 +1,4 @@
+import { sftObjective } from "../../algorithms/sft.ts";
 import { Engine } from "../../trainer/engine.ts";
 import type { StepReport } from "../../trainer/report.ts";
 import { learningRateShare, type ScheduleName } from "../../trainer/schedule.ts";
@@ -42,7 +43,7 @@ export async function runTrain(subject: Subject, golden: GoldenCase, mode: Mode)
       R: B,
     },
     maxLength: T,
-    loss: { kind: "nll", smoothing: 0 },
+    objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: {
       kind: "adamw",
       beta1: number(golden, "adam_beta1"),

@@ -115,13 +115,28 @@ export const dataFields = {
       "(row) => row",
       {
         label: "Row function",
-        help: "JavaScript or Python code that turns a row into the columns that the method needs.",
+        help: "JavaScript, TypeScript or Python that is given each row and returns columns, which are laid over the row before columns are mapped: the code itself, or prep.py#name for a function of a file beside the configuration. It must return the same each time, because rows are read again when a run is resumed.",
         group: "data",
       },
       { kind: "code", placeholder: "(row) => ({ prompt: row.question, answer: row.answer })" },
       code,
     ),
     "None.",
+  ),
+  processing_batched: flag(false, {
+    label: "Row function takes many rows",
+    help: "The row function is given up to 1,000 rows at once, as one list for each column, and returns lists.",
+    group: "data",
+  }),
+  processing_fn_kwargs: make<Readonly<Record<string, unknown>>>(
+    {},
+    {
+      label: "Arguments of the row function",
+      help: "Passed with every row: as keyword arguments in Python, as one object behind the row in JavaScript.",
+      group: "data",
+    },
+    { kind: "mapping", anyValue: true, placeholder: "suffix: ?" },
+    z.record(z.string(), z.unknown()),
   ),
   max_samples: nullable(
     integer(1000, {

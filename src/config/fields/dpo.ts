@@ -1,4 +1,4 @@
-import { choice, choices, flag, nullable, number, numbers } from "../field.ts";
+import { choice, choices, flag, integer, nullable, number, numbers } from "../field.ts";
 
 export const DPO_LOSSES = [
   "sigmoid",
@@ -17,6 +17,29 @@ export const DPO_LOSSES = [
   "discopop",
   "sft",
 ] as const;
+
+/** A reference that follows the policy. */
+export const syncFields = {
+  sync_ref_model: flag(false, {
+    label: "Moving reference",
+    help: "Every now and then moves the reference a part of the way to the model in training.",
+    group: "training",
+  }),
+  ref_model_mixup_alpha: number(0.6, {
+    label: "Part of the way",
+    help: "New reference = this times the model in training, and the rest of the old reference.",
+    group: "training",
+    max: 1,
+    step: 0.05,
+  }),
+  ref_model_sync_steps: integer(512, {
+    label: "Steps between moves",
+    help: "Optimizer steps from one move of the reference to the next.",
+    group: "training",
+    min: 1,
+    max: 1000000,
+  }),
+};
 
 /** Direct preference optimisation. */
 export const dpoFields = {
@@ -109,4 +132,5 @@ export const dpoFields = {
     help: "Scores every pair with the reference once before training instead of in every step; the numbers are the same.",
     group: "training",
   }),
+  ...syncFields,
 };

@@ -1,4 +1,5 @@
 import { automatic, choice, flag, integer, nullable, number } from "../field.ts";
+import { syncFields } from "./dpo.ts";
 
 export const GROUP_LOSSES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"] as const;
 
@@ -156,4 +157,5 @@ export const groupFields = {
     }),
     "Off.",
   ),
+  ...syncFields,
 };

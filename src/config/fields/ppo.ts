@@ -14,6 +14,23 @@ export const ppoFields = {
     help: "k1 is unbiased; k3 is also never negative.",
     group: "clipping",
   }),
+  kl_target: nullable(
+    number(6, {
+      label: "Adaptive KL",
+      help: "Moves kl_coef after each rollout so that the distance of an answer from the reference stays near this.",
+      group: "clipping",
+      above: 0,
+      max: 10000,
+    }),
+    "Off: kl_coef stays as it is.",
+  ),
+  kl_horizon: integer(10000, {
+    label: "Adaptive KL horizon",
+    help: "Answers over which kl_coef follows kl_target; only with kl_target.",
+    group: "clipping",
+    min: 1,
+    max: 100000000,
+  }),
   cliprange: number(0.2, {
     label: "Clip range",
     help: "The ratio of new to old policy stops earning outside 1 plus or minus this.",

@@ -7,20 +7,24 @@ export const headFinishKernel = defineKernel({
   name: "head_finish",
   source,
   reads: [],
-  writes: ["state", "out", "argmax"],
+  writes: ["state", "out", "argmax", "logCollision"],
   params: { V: "u32" },
   step: true,
 });
 
-/** Records out (capacity, 4) = logp, entropy, lse, mean_logp, and argmax (u32). Math: shaders/head/head_finish.wgsl. */
+/**
+ * Records out (capacity, 4) = logp, entropy, lse, mean_logp; argmax (u32); and logCollision, the log of the probability that
+ * two draws are the same word. Math: shaders/head/head_finish.wgsl.
+ */
 export function headFinish(
   recorder: Recorder,
-  args: Record<"state" | "out" | "argmax", Tensor>,
+  args: Record<"state" | "out" | "argmax" | "logCollision", Tensor>,
   { vocab }: { readonly vocab: number },
 ): void {
   const [capacity = 0] = args.state.shape;
   expectShape("head_finish", args.state, [capacity, 8]);
   expectShape("head_finish", args.out, [capacity, 4]);
   expectShape("head_finish", args.argmax, [capacity]);
+  expectShape("head_finish", args.logCollision, [capacity]);
   recorder.run(headFinishKernel, args, { V: vocab }, (step) => [Math.ceil(step.M / 64)]);
 }

@@ -2,6 +2,7 @@ import source from "../../../shaders/optim/grad_norm_finish.wgsl?raw";
 import { defineKernel } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../gpu/recorder.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { METRIC_SLOT } from "../loss/metrics_reduce.ts";
 
 export const gradNormFinishKernel = defineKernel({
   name: "grad_norm_finish",
@@ -44,7 +45,7 @@ export function gradNormFinish(
   { count, max_norm, beta1, beta2, threads }: GradNormFinishOptions,
 ): void {
   expectShape("grad_norm_finish", args.state, [16]);
-  expectShape("grad_norm_finish", args.metrics, [args.metrics.shape[0] ?? 0, 8]);
+  expectShape("grad_norm_finish", args.metrics, [args.metrics.shape[0] ?? 0, METRIC_SLOT]);
   recorder.run(
     gradNormFinishKernel,
     args,

@@ -116,6 +116,16 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
       "The learning rate is probably too high. Go back to a checkpoint with a tenth of it, or clip gradients at 1.",
     fixes: [settings("Set up with a tenth of the learning rate", "lower-rate"), RESUME],
   },
+  "user-code-invalid": {
+    title: "Your code cannot be run",
+    advice: "Correct the line that is named below.",
+    fixes: [settings("Go to the code")],
+  },
+  "user-code-failed": {
+    title: "Your code stopped with an error",
+    advice: "The message names the line of your code, and the row that it was given.",
+    fixes: [settings("Go to the code")],
+  },
   "storage-full": {
     title: "There is no room left to save",
     advice:

@@ -19,14 +19,13 @@ interface RewardCardProps {
   readonly known: RewardData | undefined;
   /** Weight, normalize, clip: what every reward has. */
   readonly common: readonly FieldData[];
-  readonly canTry: boolean;
   readonly onChange: (rewards: readonly RewardSpec[]) => void;
   readonly onRemove: () => void;
 }
 
 /** One reward: what it is called, how much it weighs, what it takes. */
 export function RewardCard(props: RewardCardProps) {
-  const { rewards, index, share, known, common, canTry, onChange, onRemove } = props;
+  const { rewards, index, share, known, common, onChange, onRemove } = props;
   const reward = rewards[index];
   const issues = useSetup((state) => shown(state.resolved)?.issues);
   const [trying, setTrying] = useState(false);
@@ -106,14 +105,13 @@ export function RewardCard(props: RewardCardProps) {
           </div>
         </details>
       )}
-      {canTry &&
-        (trying ? (
-          <TryReward index={index} code={typeof reward.code === "string" ? reward.code : null} />
-        ) : (
-          <button type="button" className="button reward-try-button" onClick={() => setTrying(true)}>
-            Try it<span className="hidden">: {title}</span>
-          </button>
-        ))}
+      {trying ? (
+        <TryReward index={index} code={typeof reward.code === "string" ? reward.code : null} />
+      ) : (
+        <button type="button" className="button reward-try-button" onClick={() => setTrying(true)}>
+          Try it<span className="hidden">: {title}</span>
+        </button>
+      )}
     </article>
   );
 }

@@ -71,7 +71,6 @@ export function RewardsSection() {
           share={shares[i] ?? 0}
           known={catalog?.rewards.find(({ id }) => id === reward.type)}
           common={catalog?.rewardSettings ?? []}
-          canTry={catalog?.canTryRewards ?? false}
           onChange={change}
           onRemove={() => remove(i)}
         />

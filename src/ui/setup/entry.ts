@@ -10,14 +10,14 @@ const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A value as it stands in its field. */
-export function toText(value: unknown): string {
+export function toText(value: unknown, control?: FieldData["control"]): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number")
     return Math.abs(value) < 1e-3 || !Number.isInteger(value) ? numberText(value) : String(value);
   if (Array.isArray(value)) return value.map(String).join("\n");
   if (isMapping(value))
     return Object.entries(value)
-      .map(([key, item]) => `${key}: ${String(item)}`)
+      .map(([key, item]) => `${key}: ${control && "anyValue" in control ? anyText(item) : String(item)}`)
       .join("\n");
   return String(value);
 }
@@ -26,6 +26,19 @@ const numberText = (value: number): string => {
   const short = formatRate(value);
   return Number(short) === value ? short : String(value);
 };
+
+/** Texts stand as they are, except those that would be read as something else. */
+const anyText = (value: unknown): string =>
+  typeof value === "string" && anyValueOf(value) === value ? value : JSON.stringify(value);
+
+/** A number, true, null, a list: what JSON can say; anything else is a text. */
+function anyValueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
 
 const linesOf = (text: string): readonly string[] =>
   text
@@ -60,8 +73,11 @@ export function fromText(field: FieldData, text: string): unknown {
       const lines = linesOf(text);
       return field.control.single && lines.length === 1 ? lines[0] : lines;
     }
-    case "mapping":
-      return readMapping(text);
+    case "mapping": {
+      const pairs = readMapping(text);
+      if (!field.control.anyValue) return pairs;
+      return Object.fromEntries(Object.entries(pairs).map(([key, value]) => [key, anyValueOf(value)]));
+    }
     default:
       return text;
   }

@@ -106,12 +106,12 @@ function Choices({ id, field, value, onChange, options }: ChoiceProps) {
 
 /** What is being typed is kept as typed, and read at each change. */
 function Entry({ id, field, value, invalid, onChange }: ControlProps) {
-  const text = toText(value);
+  const text = toText(value, field.control);
   const [typed, setTyped] = useState<string | null>(null);
   const { control } = field;
   // The field follows the document again when the document says something else than what was typed.
   useEffect(() => {
-    setTyped((now) => (now !== null && toText(fromText(field, now)) === text ? now : null));
+    setTyped((now) => (now !== null && toText(fromText(field, now), field.control) === text ? now : null));
   }, [text, field]);
   const change = (next: string) => {
     setTyped(next);

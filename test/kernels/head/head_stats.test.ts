@@ -35,6 +35,7 @@ async function run(
   const state = gpu.tensor("state", [CAPACITY, 8]);
   const out = gpu.tensor("out", [CAPACITY, 4]);
   const argmax = gpu.tensor("argmax", [CAPACITY]);
+  const logCollision = gpu.tensor("logCollision", [CAPACITY]);
   const table = gpu.tensor("targets", [CAPACITY], new Uint32Array(targets));
   const chunks = Array.from({ length: Math.ceil(V / stride) }, (_, i) => {
     const columns = Math.min(stride, V - i * stride);
@@ -54,11 +55,15 @@ async function run(
           { columns, firstColumn, stride, first: i === 0, threads, ...options },
         );
       });
-      headFinish(recorder, { state, out, argmax }, { vocab: V });
+      headFinish(recorder, { state, out, argmax, logCollision }, { vocab: V });
     },
     { M: count },
   );
-  return { out: await gpu.read(out), argmax: await gpu.readUints(argmax) };
+  return {
+    out: await gpu.read(out),
+    argmax: await gpu.readUints(argmax),
+    logCollision: await gpu.read(logCollision),
+  };
 }
 
 describe.each([64, 1])("head_stats, %i threads", (threads) => {
@@ -71,6 +76,8 @@ describe.each([64, 1])("head_stats, %i threads", (threads) => {
     const flat = expected.flatMap(({ logp, entropy, lse, meanLogp }) => [logp, entropy, lse, meanLogp]);
     expect(maxError(actual.out.slice(0, 4 * M), flat)).toBeLessThan(5e-6);
     expect([...actual.argmax.slice(0, M)]).toEqual(expected.map(({ argmax }) => argmax));
+    const collisions = expected.map(({ logCollision }) => logCollision);
+    expect(maxError(actual.logCollision.slice(0, M), collisions)).toBeLessThan(1e-5); // twice the exponents
     expect([...actual.out.slice(4 * M)].every((value) => value === 0)).toBe(true);
   });
 
@@ -79,6 +86,7 @@ describe.each([64, 1])("head_stats, %i threads", (threads) => {
     const small = await run(rows, threads, PLAIN, 17);
     const whole = await run(rows, threads, PLAIN, V);
     expect(maxError(small.out, whole.out)).toBeLessThan(5e-6);
+    expect(maxError(small.logCollision, whole.logCollision)).toBeLessThan(1e-5);
     expect([...small.argmax]).toEqual([...whole.argmax]);
   });
 
@@ -108,8 +116,9 @@ describe.each([64, 1])("head_stats, %i threads", (threads) => {
     [140, 30],
   ])("shows a NaN at column %i, in its row only, softcap %i", async (column, softcap) => {
     const rows = logits().map((row, m) => (m === 1 ? row.with(column, Number.NaN) : row));
-    const { out } = await run(rows, threads, { softcap, temperature: 1 });
+    const { out, logCollision } = await run(rows, threads, { softcap, temperature: 1 });
     expect([...out.slice(4, 8)].every(Number.isNaN)).toBe(true);
+    expect(logCollision[1]).toBeNaN();
     expect([...out.slice(0, 4), ...out.slice(8)].some(Number.isNaN)).toBe(false);
   });
 });

@@ -83,6 +83,7 @@ describe("cross_entropy", () => {
     const state = gpu.tensor("state", [5, 8]);
     const head = gpu.tensor("out", [5, 4]);
     const argmax = gpu.tensor("argmax", [5]);
+    const logCollision = gpu.tensor("logCollision", [5]);
     const loss = gpu.tensor("loss", [5]);
     const upstream = gpu.tensor("upstream", [5, 3]);
     const options = { firstColumn: 0, columns: 6, stride: 6, softcap: 0, temperature: 1 };
@@ -91,7 +92,7 @@ describe("cross_entropy", () => {
         const scratch = gpu.tensor("z", [5, 6], z);
         const args = { z: scratch, state, targets: tables.targets };
         headStats(recorder, args, { ...options, first: true, threads: 64 });
-        headFinish(recorder, { state, out: head, argmax }, { vocab: 6 });
+        headFinish(recorder, { state, out: head, argmax, logCollision }, { vocab: 6 });
         const given = { out: head, weight: tables.weight, upstream, loss };
         crossEntropy(recorder, given, { kind: "nll", smoothing: 0 });
       },

@@ -25,7 +25,7 @@ function makePool(p: readonly number[], { count, decayEnd, max_norm, options }: 
     state: gpu.tensor("state", [16]),
   };
   const partials = gpu.tensor("partials", [8]);
-  const metrics = gpu.tensor("metrics", [1, 8]);
+  const metrics = gpu.tensor("metrics", [1, 32]);
   const read = async () => ({
     p: [...(await gpu.read(args.params))],
     m: [...(await gpu.read(args.m))],

@@ -19,7 +19,7 @@ async function run(threads: number, { partials, max_norm = 0, t = 0, metrics, be
   words[6] = 5;
   const args = {
     partials: gpu.tensor("partials", [partials.length + 1], [...partials, 1e9]),
-    metrics: gpu.tensor("metrics", [3, 8], metrics ?? new Array(24).fill(0)),
+    metrics: gpu.tensor("metrics", [3, 32], metrics ?? new Array(96).fill(0)),
     state: gpu.tensor("state", [16], words),
   };
   const options = { count: partials.length, max_norm, beta1: betas[0], beta2: betas[1], threads };
@@ -71,21 +71,21 @@ describe.each([64, 1])("grad_norm_finish, %i threads", (threads) => {
     expect([finite, t, skipped]).toEqual([1, 5, 5]);
   });
 
-  const zeros = new Array<number>(24).fill(0);
+  const zeros = new Array<number>(96).fill(0);
   it.each([
     ["a NaN in the partial sums", { partials: [1, Number.NaN, 2] }],
     ["an infinite partial sum", { partials: [1, Number.POSITIVE_INFINITY] }],
     ["partial sums that overflow", { partials: [3e38, 3e38] }],
     ["a NaN loss in slot 0", { partials: [1], metrics: zeros.with(0, Number.NaN) }],
-    ["an infinite loss in slot 1", { partials: [1], metrics: zeros.with(8, Number.NEGATIVE_INFINITY) }],
-    ["a flag in slot 1", { partials: [1], metrics: zeros.with(13, 3) }],
+    ["an infinite loss in slot 1", { partials: [1], metrics: zeros.with(32, Number.NEGATIVE_INFINITY) }],
+    ["a flag in slot 1", { partials: [1], metrics: zeros.with(37, 3) }],
   ])("skips a step with %s", async (_, given) => {
     const { finite, t, skipped } = await run(threads, { ...given, t: 4 });
     expect([finite, t, skipped]).toEqual([0, 4, 6]);
   });
 
   it("does not look at slots of micro-batches that this step does not have", async () => {
-    const { finite } = await run(threads, { partials: [1], metrics: zeros.with(16, Number.NaN) });
+    const { finite } = await run(threads, { partials: [1], metrics: zeros.with(64, Number.NaN) });
     expect(finite).toBe(1);
   });
 });

@@ -60,7 +60,6 @@ const catalog = async (): Promise<Catalog> => ({
   ],
   rewards: rewardData(),
   rewardSettings: rewardSettingsData(),
-  canTryRewards: true,
   recipes: await Promise.all(
     RECIPES.map(async (recipe) => ({
       id: recipe.name,
@@ -309,6 +308,9 @@ export function standIn(
       };
     },
     cancelChat: async () => ({}),
+    attachSandbox: async () => {
+      throw new Error("The gallery runs no code.");
+    },
     storage: async () => ({ used: 48_300_000, quota: 10_400_000_000, persistent: true }),
   };
 

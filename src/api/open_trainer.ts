@@ -1,4 +1,6 @@
-import type { SftConfig } from "../config/fields.ts";
+import type { Prepared } from "../algorithms/algorithm.ts";
+import { algorithmOf } from "../algorithms/registry.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
 import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
@@ -6,29 +8,20 @@ import type { LogRow } from "../formats/trainer_state.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { CheckpointRecord, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
-import type { Capacity } from "../model/batch_tables.ts";
+import type { ReferenceKind, ValueStart } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Engine } from "../trainer/engine.ts";
-import { type Start, startOf } from "../trainer/engine_for.ts";
-import { evaluateRows } from "../trainer/evaluation.ts";
-import { capacityFor } from "../trainer/micro_batch.ts";
-import {
-  buildSftData,
-  type Dataset,
-  loadDataset,
-  loadTextTools,
-  type SftData,
-  type TextTools,
-} from "../trainer/prepare_data.ts";
+import { referenceOf, type Start, startOf, valueStart } from "../trainer/engine_for.ts";
+import { type Dataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { type Outcome, type RunControl, type RunEvents, TrainingRun } from "../trainer/training_run.ts";
 import { exportAssets } from "./export_run.ts";
 import { backendNote, openEngine } from "./open_engine.ts";
 import { peftModules } from "./peft_modules.ts";
 
-export interface SftTrainerOptions {
+export interface OpenTrainerOptions {
   readonly host: Host;
-  readonly config: SftConfig;
+  readonly config: RunConfig;
   /** training_config.yaml, resolved: what checkpoints and exports carry. */
   readonly configText: string;
   /** Names the run in the checkpoint store. */
@@ -46,22 +39,23 @@ export interface SftTrainerOptions {
   readonly earlierLog?: readonly LogRow[];
 }
 
-/** A supervised fine-tuning run that is ready to go: everything that can be refused has been. */
-export interface SftTrainer {
+/** A run that is ready to go: everything that can be refused has been. */
+export interface OpenTrainer {
   readonly gpu: Gpu;
   readonly engine: Engine;
   readonly spec: ModelSpec;
   readonly model: ModelFolder;
-  readonly dataset: Dataset;
+  /** Undefined when the run trains on recorded rollouts. */
+  readonly dataset: Dataset | undefined;
   readonly tools: TextTools;
-  readonly data: SftData;
+  readonly data: Prepared;
   /** What a person should know before the first step. */
   readonly notes: readonly string[];
   readonly totalSteps: number;
   readonly step: number;
   readonly epoch: number;
   train(control: RunControl, steps?: number): Promise<Outcome>;
-  /** Loss and accuracy on the validation rows. Throws `dataset-invalid` when none are held out. */
+  /** How it does on the validation rows. Throws `dataset-invalid` when none are held out. */
   evaluate(): Promise<Record<string, number>>;
   /** PEFT files (or the whole model), card, configuration, state and tokenizer, as files to write or zip. */
   exportAssets(): Promise<Awaited<ReturnType<typeof exportAssets>>>;
@@ -69,50 +63,48 @@ export interface SftTrainer {
 }
 
 /** What a run is made of before it touches a device. */
-export interface PreparedSft {
+export interface PreparedRun {
   readonly model: ModelFolder;
   readonly spec: ModelSpec;
   readonly tools: TextTools;
-  readonly dataset: Dataset;
-  readonly data: SftData;
+  readonly data: Prepared;
   readonly start: Start;
-  readonly capacity: Capacity;
-  readonly maxLength: number;
+  readonly reference: ReferenceKind | undefined;
+  readonly value: ValueStart | undefined;
 }
 
 /** Opens and checks model, data and adapter. Throws everything that a configuration or a file can be refused for. */
-export async function prepareSft(
+export async function prepareRun(
   host: Host,
-  config: SftConfig,
+  config: RunConfig,
   skipBadRows: boolean,
   onData: (done: number) => void = () => {},
-): Promise<PreparedSft> {
+): Promise<PreparedRun> {
   const model = await openModelFolder(await host.openModel(config.model_name));
   const spec = readModelSpec(model.config);
   onData(0);
   const tools = await loadTextTools(model.folder, config);
-  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
-  const data = buildSftData(dataset, tools, config);
+  const data = await algorithmOf(config).prepare({ host, config, spec, tools, skipBadRows });
   onData(1);
   const start = await startOf(host, spec, config);
-  const capacity = largest([
-    capacityFor(data.train, config.batch_size),
-    capacityFor(data.validation, config.eval_batch_size),
-  ]);
-  const maxLength = Math.max(...[...data.train, ...data.validation].flatMap((row) => row.lengths));
-  return { model, spec, tools, dataset, data, start, capacity, maxLength };
+  return {
+    ...{ model, spec, tools, data, start },
+    reference: data.needs.reference ? referenceOf(config) : undefined,
+    value: data.needs.value ? valueStart(spec, config, start) : undefined,
+  };
 }
 
 /**
- * Prepares supervised fine-tuning: model, tokenizer, data, adapter, device memory, kernels. Throws, before the first step,
- * everything that a configuration, a file or a device can be refused for.
+ * Prepares a run: model, tokenizer, data, adapter, device memory, kernels. Throws, before the first step, everything that a
+ * configuration, a file or a device can be refused for.
  */
-export async function openSftTrainer(options: SftTrainerOptions): Promise<SftTrainer> {
+export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrainer> {
   const { host, config, onPreparing = () => {} } = options;
-  const prepared = await prepareSft(host, config, options.skipBadRows ?? false, (done) =>
+  const prepared = await prepareRun(host, config, options.skipBadRows ?? false, (done) =>
     onPreparing("data", done, 1),
   );
-  const { model, spec, tools, dataset, data, start } = prepared;
+  const { model, spec, tools, data, start } = prepared;
+  const { dataset } = data;
   const { gpu, engine, backend } = await openEngine(options, prepared);
   const log: LogRow[] = [...(options.earlierLog ?? [])];
   const events: RunEvents = {
@@ -122,8 +114,9 @@ export async function openSftTrainer(options: SftTrainerOptions): Promise<SftTra
       options.events.metrics(step, values);
     },
   };
+  const method = await data.start({ gpu, engine, host, events });
   const run: TrainingRun = new TrainingRun({
-    ...{ run: options.run, engine, backend, config, configText: options.configText, data, events },
+    ...{ run: options.run, engine, backend, config, configText: options.configText, method, events },
     checkpoints: host.checkpoints,
     exportFiles: () => checkpointFiles(engine, start.adapter),
   });
@@ -140,17 +133,10 @@ export async function openSftTrainer(options: SftTrainerOptions): Promise<SftTra
     },
     train: (control, steps) => run.train(control, steps),
     evaluate: () => {
-      if (data.validation.length === 0) {
-        throw new AppError(
-          "dataset-invalid",
-          "No rows are held out: set val_split_ratio above 0 or give eval_dataset_name.",
-        );
-      }
-      return evaluateRows(
-        engine,
-        data.validation,
-        config.eval_batch_size,
-        config.gradient_accumulation_steps,
+      if (method.evaluate) return method.evaluate();
+      throw new AppError(
+        "dataset-invalid",
+        "No rows are held out: set val_split_ratio above 0 or give eval_dataset_name.",
       );
     },
     exportAssets: () =>
@@ -159,11 +145,6 @@ export async function openSftTrainer(options: SftTrainerOptions): Promise<SftTra
       if (!options.gpu) gpu.close();
     },
   };
-}
-
-function largest(capacities: readonly { N: number; M: number; R: number }[]) {
-  const most = (key: "N" | "M" | "R") => Math.max(...capacities.map((capacity) => capacity[key]));
-  return { N: most("N"), M: most("M"), R: most("R") };
 }
 
 /** The adapter beside the tensors of a checkpoint, so that its folder opens in other tools. */

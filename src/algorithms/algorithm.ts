@@ -1,0 +1,81 @@
+import type { GroupConfig, RunConfig } from "../config/fields.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Host } from "../host/host.ts";
+import type { Capacity } from "../model/batch_tables.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import type { Engine } from "../trainer/engine.ts";
+import type { Method, MethodEvents } from "../trainer/method.ts";
+import type { Objective } from "../trainer/objective.ts";
+import type { Dataset, SftData, TextTools } from "../trainer/prepare_data.ts";
+
+/** What an algorithm is, to whoever opens a run. One file each; see registry.ts. */
+export interface Algorithm<C extends RunConfig = RunConfig> {
+  /**
+   * Reads and checks the data, and says what the engine must hold. Touches no device. Throws everything that the data can
+   * be refused for.
+   */
+  prepare(input: PrepareInput<C>): Promise<Prepared>;
+}
+
+export interface PrepareInput<C extends RunConfig = RunConfig> {
+  readonly host: Host;
+  readonly config: C;
+  readonly spec: ModelSpec;
+  readonly tools: TextTools;
+  /** Go on without the rows that cannot be used; else the first of them is an error. */
+  readonly skipBadRows: boolean;
+}
+
+/** Which models an algorithm needs beside the one that trains. */
+export interface ModelNeeds {
+  readonly reference?: boolean;
+  readonly value?: boolean;
+}
+
+/** Sizes of what a run generates with. */
+export interface Generation {
+  readonly maxSequences: number;
+  readonly maxPromptTokens: number;
+  readonly maxLength: number;
+}
+
+/** An algorithm's data, ready to train on, and what to plan for. */
+export interface Prepared {
+  /** Undefined when the rows are recorded rollouts. */
+  readonly dataset: Dataset | undefined;
+  /** What a person should know: rows cut, dropped, ambiguous. */
+  readonly notes: readonly string[];
+  readonly trainRows: number;
+  readonly heldOutRows: number;
+  /** The rows as tokens with their masks, where the algorithm is SFT: what the page shows of them. */
+  readonly sftRows?: SftData;
+  readonly capacity: Capacity;
+  readonly maxLength: number;
+  /** The most micro-batches of one optimizer step. */
+  readonly micros: number;
+  readonly objective: Objective;
+  readonly needs: ModelNeeds;
+  readonly generation: Generation | undefined;
+  /** The algorithm at work on an engine that was made for all this. Throws `gpu-out-of-memory`. */
+  start(parts: StartParts): Promise<Method>;
+}
+
+export interface StartParts {
+  readonly gpu: Gpu;
+  readonly engine: Engine;
+  readonly host: Host;
+  readonly events: MethodEvents;
+}
+
+/** Whether a moving reference follows the policy after this many optimizer steps. */
+export function movesReference(
+  config: Pick<GroupConfig, "sync_ref_model" | "ref_model_sync_steps">,
+  steps: number,
+): boolean {
+  return config.sync_ref_model && steps % config.ref_model_sync_steps === 0;
+}
+
+export function largest(capacities: readonly Capacity[]): Capacity {
+  const most = (key: keyof Capacity) => Math.max(...capacities.map((capacity) => capacity[key]));
+  return { N: most("N"), M: most("M"), R: most("R") };
+}

@@ -1,0 +1,302 @@
+import type { DpoConfig } from "../config/fields.ts";
+import { type DataCursor, optimizerSteps, totalSteps } from "../data/batches.ts";
+import type { PreferencePair } from "../data/preference_examples.ts";
+import { takeColumn } from "../kernels/elementwise/take_column.ts";
+import { DPO_METRICS, type DpoLossSettings, dpoLoss } from "../kernels/loss/dpo_loss.ts";
+import type { BatchRow, Capacity } from "../model/batch_tables.ts";
+import { decoderBackward, decoderForward } from "../model/decoder.ts";
+import { headBackward, headForward } from "../model/head.ts";
+import type { Engine } from "../trainer/engine.ts";
+import type { DoneStep, Method, StepPlace } from "../trainer/method.ts";
+import { mean, type StepRecord } from "../trainer/metrics.ts";
+import { batchOptions } from "../trainer/micro_batch.ts";
+import type { Objective, Workbench } from "../trainer/objective.ts";
+import { loadDataset, type PreferenceData, preferenceData } from "../trainer/prepare_data.ts";
+import type { MicroMetrics } from "../trainer/report.ts";
+import { type Algorithm, largest, movesReference, type Prepared, type PrepareInput } from "./algorithm.ts";
+
+/**
+ * DPO, Direct Preference Optimization, arXiv:2305.18290, equation 7, and the losses that came after it.
+ *
+ *   delta = log pi(chosen) / ref(chosen) - log pi(rejected) / ref(rejected), sums over the tokens of the answers
+ *   loss  = mean over pairs of -log sigmoid(beta delta)
+ * The reference is the model as the run found it. Micro-batches of a step are averaged, as in trl.
+ */
+export const dpo: Algorithm<DpoConfig> = { prepare };
+
+async function prepare({ host, config, tools, skipBadRows }: PrepareInput<DpoConfig>): Promise<Prepared> {
+  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
+  const data = preferenceData(dataset, tools, config);
+  const { train, validation } = data;
+  const precomputed = config.precompute_ref_log_probs;
+  return {
+    ...{ dataset, notes: data.notes, trainRows: train.length, heldOutRows: validation.length },
+    capacity: largest([
+      pairCapacity(train, config.batch_size),
+      pairCapacity(validation, config.eval_batch_size),
+    ]),
+    maxLength: Math.max(...[...train, ...validation].map(longest)),
+    micros: config.gradient_accumulation_steps,
+    objective: dpoObjective(lossSettings(config)),
+    needs: { reference: !config.reference_free },
+    generation: undefined,
+    start: async ({ engine }) => {
+      const known = precomputed ? await precompute(engine, data) : undefined;
+      return new PreferenceOptimization(engine, config, data, known);
+    },
+  };
+}
+
+function lossSettings(config: DpoConfig): DpoLossSettings {
+  const weights = config.loss_weights ?? config.loss_type.map(() => 1);
+  const losses = config.loss_type.map((type, i) => ({ type, weight: weights[i] ?? 1 }));
+  const chosenToo = config.rpo_alpha === null ? [] : [{ type: "sft" as const, weight: config.rpo_alpha }];
+  return {
+    losses: [...losses, ...chosenToo],
+    beta: config.beta,
+    labelSmoothing: config.label_smoothing,
+    divergence: config.f_divergence_type,
+    alphaCoef: config.f_alpha_divergence_coef,
+    ldAlpha: config.ld_alpha,
+    referenceFree: config.reference_free,
+    weighting: config.use_weighting,
+    discopopTau: config.discopop_tau,
+  };
+}
+
+/** Reference log-probabilities of both answers of a pair, when they were computed before training. */
+interface KnownReference {
+  readonly chosen: Float32Array;
+  readonly rejected: Float32Array;
+}
+
+/** The step: for each micro-batch the reference, then loss and gradients; then update. Nothing waits for the GPU. */
+export class PreferenceOptimization implements Method {
+  readonly totalSteps: number;
+  readonly evaluate: Method["evaluate"];
+  readonly #engine: Engine;
+  readonly #config: DpoConfig;
+  readonly #pairs: readonly PreferencePair[];
+  readonly #known: ReadonlyMap<PreferencePair, KnownReference> | undefined;
+  #cursor: DataCursor = { epoch: 0, position: 0 };
+  #windows: ReturnType<typeof optimizerSteps>;
+
+  constructor(
+    engine: Engine,
+    config: DpoConfig,
+    { train, validation }: PreferenceData,
+    known?: ReadonlyMap<PreferencePair, KnownReference>,
+  ) {
+    const options = batchOptions(config, train.map(tokensOf));
+    this.totalSteps = totalSteps(options, config.num_epochs, config.max_steps ?? undefined);
+    this.#engine = engine;
+    this.#config = config;
+    this.#pairs = train;
+    this.#known = known;
+    this.#windows = optimizerSteps(options);
+    this.evaluate = validation.length > 0 ? () => this.#heldOut(validation) : undefined;
+  }
+
+  step({ step, learningRate }: StepPlace): DoneStep {
+    const { batches, next, epochsDone } = this.#windows.next().value;
+    const micros = batches.map((rows) => rows.map((row) => this.#pairs[row] as PreferencePair));
+    micros.forEach((pairs, micro) => {
+      this.#run("train", pairs, micro, micros.length, step);
+    });
+    const report = this.#engine.update({ lr: learningRate, step, micros: micros.length });
+    if (movesReference(this.#config, step + 1)) this.#engine.moveReference();
+    this.#cursor = next;
+    const tokens = micros.flat().reduce((sum, pair) => sum + tokensOf(pair), 0);
+    return { report, tokens, epoch: epochsDone, endsEpoch: next.position === 0 };
+  }
+
+  /** The reference and then a program on a micro-batch: the reference's log-probabilities never leave the GPU. */
+  #run(
+    program: "train" | "evaluate",
+    pairs: readonly PreferencePair[],
+    micro: number,
+    microBatches: number,
+    step: number,
+  ): void {
+    const counts = this.#engine.load(pairRows(pairs, microBatches, this.#known));
+    if (!this.#config.reference_free && !this.#known) this.#engine.execute("reference", counts);
+    this.#engine.execute(program, counts, { micro, step, seed: 0, noise: 0 });
+  }
+
+  /** Loss and metrics of pairs that do not train: means over pairs, whatever the batch size. */
+  async #heldOut(pairs: readonly PreferencePair[]): Promise<Record<string, number>> {
+    const { eval_batch_size: size, gradient_accumulation_steps: slots } = this.#config;
+    const micros: MicroMetrics[] = [];
+    for (let first = 0; first < pairs.length; first += size * slots) {
+      const group = pairs.slice(first, first + size * slots);
+      const batches = Math.ceil(group.length / size);
+      for (let i = 0; i < batches; i++) this.#run("evaluate", group.slice(i * size, (i + 1) * size), i, 1, 0);
+      micros.push(...(await this.#engine.readEvaluation(batches)).micros);
+    }
+    const values = { loss: weightedLoss(micros), ...preferenceValues([total(micros)]) };
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [`eval_${name}`, value]));
+  }
+
+  logValues(records: readonly StepRecord[]): Record<string, number> {
+    const last = records.at(-1);
+    if (!last) return {};
+    const losses = records.map(({ report }) => report.micros.reduce((sum, micro) => sum + micro.loss, 0));
+    return {
+      loss: mean(losses),
+      grad_norm: last.report.gradNorm,
+      learning_rate: last.learningRate,
+      epoch: last.epoch,
+      num_tokens: last.numTokens,
+      ...preferenceValues(records.flatMap(({ report }) => report.micros)),
+    };
+  }
+
+  state(): DataCursor {
+    return this.#cursor;
+  }
+
+  restore(state: unknown): void {
+    this.#cursor = state as DataCursor;
+    this.#windows = optimizerSteps(batchOptions(this.#config, this.#pairs.map(tokensOf)), this.#cursor);
+  }
+}
+
+/** trl's metrics: a mean over each micro-batch, then a plain mean over micro-batches. */
+function preferenceValues(micros: readonly MicroMetrics[]): Record<string, number> {
+  const by = (of: string, count: string) =>
+    mean(micros.map((micro) => (micro[of] ?? 0) / Math.max(1, micro[count] ?? 0)));
+  const [chosen, rejected] = [by("rewardsChosen", "pairs"), by("rewardsRejected", "pairs")];
+  return {
+    "rewards/chosen": chosen,
+    "rewards/rejected": rejected,
+    "rewards/accuracies": by("rewardsAccuracies", "pairs"),
+    "rewards/margins": chosen - rejected,
+    "logps/chosen": by("logpsChosen", "pairs"),
+    "logps/rejected": by("logpsRejected", "pairs"),
+    "logits/chosen": by("logitsChosen", "chosenTokens"),
+    "logits/rejected": by("logitsRejected", "rejectedTokens"),
+    entropy: by("entropy", "live"),
+    mean_token_accuracy: by("chosenCorrect", "chosenTokens"),
+  };
+}
+
+function total(micros: readonly MicroMetrics[]): MicroMetrics {
+  const names = Object.keys(micros[0] ?? {});
+  const sum = (name: string) => micros.reduce((all, micro) => all + (micro[name] ?? 0), 0);
+  return Object.fromEntries(names.map((name) => [name, sum(name)])) as MicroMetrics;
+}
+
+/** Each micro-batch's loss is a mean over its pairs; the last may have fewer. */
+function weightedLoss(micros: readonly MicroMetrics[]): number {
+  const pairs = (micro: MicroMetrics) => micro["pairs"] ?? 0;
+  const all = micros.reduce((sum, micro) => sum + pairs(micro), 0);
+  return micros.reduce((sum, micro) => sum + micro.loss * pairs(micro), 0) / all;
+}
+
+function tokensOf({ chosen, rejected }: PreferencePair): number {
+  return chosen.ids.length + rejected.ids.length;
+}
+
+function longest({ chosen, rejected }: PreferencePair): number {
+  return Math.max(chosen.ids.length, rejected.ids.length);
+}
+
+/** Chosen and rejected of each pair side by side, each answer's tokens being targets. */
+export function pairRows(
+  pairs: readonly PreferencePair[],
+  microBatches: number,
+  known?: ReadonlyMap<PreferencePair, KnownReference>,
+): BatchRow[] {
+  const chosenTokens = pairs.reduce((sum, { chosen }) => sum + chosen.ids.length - chosen.firstTarget, 0);
+  const info = [1 / (pairs.length * microBatches), 1 / (Math.max(1, chosenTokens) * microBatches)] as const;
+  return pairs.flatMap((pair) => {
+    const reference = known?.get(pair);
+    return (["chosen", "rejected"] as const).map((side) => {
+      const { ids, firstTarget } = pair[side];
+      const targets = Array.from({ length: ids.length - firstTarget }, (_, t) => firstTarget + t);
+      const columns = reference ? { refLogp: reference[side] } : {};
+      return { ids, key: pair.rowIndex, targets, weights: targets.map(() => 1), columns, info };
+    });
+  });
+}
+
+/** What any micro-batch of `batchSize` of these pairs can need at most. */
+function pairCapacity(pairs: readonly PreferencePair[], batchSize: number): Capacity {
+  const largestSum = (of: (pair: PreferencePair) => number) =>
+    pairs
+      .map(of)
+      .sort((a, b) => b - a)
+      .slice(0, batchSize)
+      .reduce((a, b) => a + b, 0);
+  const targets = ({ chosen, rejected }: PreferencePair) =>
+    chosen.ids.length - chosen.firstTarget + rejected.ids.length - rejected.firstTarget;
+  return {
+    N: Math.max(1, largestSum(tokensOf)),
+    M: Math.max(1, largestSum(targets)),
+    R: 2 * Math.max(1, Math.min(batchSize, pairs.length)),
+  };
+}
+
+/** Every pair scored with the reference once; the model on the GPU is still the one that the run found. */
+async function precompute(
+  engine: Engine,
+  { train, validation }: PreferenceData,
+): Promise<ReadonlyMap<PreferencePair, KnownReference>> {
+  const pairs = [...train, ...validation];
+  const scores = await engine.score("reference", pairRows(pairs, 1));
+  const empty = new Float32Array();
+  return new Map(
+    pairs.map((pair, i) => [pair, { chosen: scores[2 * i] ?? empty, rejected: scores[2 * i + 1] ?? empty }]),
+  );
+}
+
+/** The programs: the reference's log-probabilities, and the loss without and with its whole way back. */
+export function dpoObjective(settings: DpoLossSettings): Objective {
+  return {
+    columns: ["refLogp"],
+    metrics: DPO_METRICS,
+    record(bench) {
+      const train = bench.pass("train", "policy", { trains: true });
+      const { decoder, head, upstream } = recordLoss(bench, train, settings, bench.rematerialize);
+      const dHidden = headBackward(train, decoder.finalNorm.y, head, upstream, 1);
+      decoderBackward(train, decoder, dHidden);
+      const evaluate = bench.pass("evaluate", "policy");
+      const { head: held } = recordLoss(bench, evaluate, settings, false);
+      takeColumn(evaluate.recorder, { x: held.out, y: bench.scores }, 0);
+      const programs = [train.recorder, evaluate.recorder];
+      return settings.referenceFree ? programs : [...programs, recordReference(bench)];
+    },
+  };
+}
+
+function recordLoss(
+  bench: Workbench,
+  context: ReturnType<Workbench["pass"]>,
+  settings: DpoLossSettings,
+  rematerialize: boolean,
+) {
+  const { recorder, capacity, profile, tables } = context;
+  const decoder = decoderForward(context, rematerialize);
+  const head = headForward(context, decoder.finalNorm.y, 1);
+  const { out, argmax, logCollision } = head;
+  const upstream = recorder.alloc("upstream", [capacity.M, 3]);
+  const { targets, rowOf, rows } = tables;
+  const refLogp = bench.column("refLogp");
+  dpoLoss(
+    recorder,
+    { out, argmax, logCollision, targets, rowOf, rows, refLogp, upstream, metrics: bench.metrics },
+    settings,
+    profile.rowThreads,
+  );
+  return { decoder, head, upstream };
+}
+
+/** The reference's log-probabilities into the tables that the loss reads, and into the scores. */
+function recordReference(bench: Workbench) {
+  const context = bench.pass("reference", "reference");
+  const { finalNorm } = decoderForward(context, false);
+  const { out } = headForward(context, finalNorm.y, 1);
+  takeColumn(context.recorder, { x: out, y: bench.column("refLogp") }, 0);
+  takeColumn(context.recorder, { x: out, y: bench.scores }, 0);
+  return context.recorder;
+}

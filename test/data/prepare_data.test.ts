@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import type { DpoConfig, GroupConfig, PpoConfig } from "../../src/config/fields.ts";
+import { readSettings } from "../../src/config/read_settings.ts";
+import { resolveOrThrow } from "../../src/config/resolve.ts";
+import {
+  loadDataset,
+  loadTextTools,
+  preferenceData,
+  promptData,
+  purposeOf,
+} from "../../src/trainer/prepare_data.ts";
+import { assetOf, goldenFolder } from "./support/files.ts";
+
+const folder = goldenFolder("model");
+const user = (content: string) => ({ role: "user", content });
+const assistant = (content: string) => ({ role: "assistant", content });
+
+const unused = async () => {
+  throw new Error("these rows need no code");
+};
+
+async function prepare(settings: Readonly<Record<string, unknown>>, rows: readonly unknown[]) {
+  const { config } = resolveOrThrow({
+    override: readSettings({
+      ...{ model_name: "model", dataset_name: "d.jsonl", val_split_ratio: 0, test_split_ratio: 0 },
+      ...settings,
+    }),
+  });
+  const host = {
+    openDataset: async () => assetOf("d.jsonl", rows.map((row) => JSON.stringify(row)).join("\n")),
+    readText: unused,
+    userCode: { open: unused },
+    log: () => {},
+  };
+  const tools = await loadTextTools(folder, config);
+  return { config, tools, dataset: await loadDataset(host, config, tools.template !== undefined, false) };
+}
+
+async function pairs(settings: Readonly<Record<string, unknown>>, rows: readonly unknown[]) {
+  const { config, tools, dataset } = await prepare({ algorithm: "dpo", ...settings }, rows);
+  return preferenceData(dataset, tools, config as DpoConfig);
+}
+
+async function prompts(settings: Readonly<Record<string, unknown>>, rows: readonly unknown[]) {
+  const { config, tools, dataset } = await prepare({ algorithm: "grpo", ...settings }, rows);
+  return promptData(dataset, tools, config as GroupConfig | PpoConfig);
+}
+
+it("each algorithm reads rows for its own purpose", () => {
+  const purposes = (["sft", "dpo", "ppo", "grpo", "gspo", "dapo", "dr_grpo"] as const).map((algorithm) =>
+    purposeOf({ algorithm }),
+  );
+  expect(purposes).toEqual(["sft", "preference", "prompt", "prompt", "prompt", "prompt", "prompt"]);
+});
+
+describe("preference data", () => {
+  const pair = { prompt: [user("Sure?")], chosen: [assistant("Yes.")], rejected: [assistant("No.")] };
+
+  it("holds out what the configuration says and is silent when nothing is to be said", async () => {
+    const data = await pairs({ val_split_ratio: 0.25 }, [pair, pair, pair, pair]);
+    expect([data.train.length, data.validation.length]).toEqual([3, 1]);
+    expect(data.notes).toEqual([]);
+  });
+
+  it("says what was cut, left out, the same twice, or hard to split", async () => {
+    const data = await pairs({ max_seq_length: 14 }, [
+      { prompt: "Sure?", chosen: "Yes. ".repeat(20), rejected: "No." },
+      { prompt: "Sure? ".repeat(20), chosen: "Yes.", rejected: "No." },
+      { prompt: "Sure?", chosen: "Yes.", rejected: "Yes." },
+      { prompt: "How ma", chosen: "ny are left?", rejected: "p?" },
+    ]);
+    expect(data.train.map(({ rowIndex }) => rowIndex)).toEqual([0, 2, 3]);
+    expect(data.notes).toEqual([
+      "1 of 4 training pairs are longer than 14 tokens and were cut.",
+      expect.stringMatching(
+        /^1 training pairs were left out; the first because its prompt alone has \d+ tokens/,
+      ),
+      "1 of 4 training pairs are twice the same answer: they teach nothing.",
+      expect.stringMatching(/^In 1 of 4 training pairs the tokens of the prompt alone/),
+    ]);
+  });
+
+  it("question and answer rows are refused for DPO, with what to do", async () => {
+    await expect(pairs({}, [{ question: "q", answer: "a" }])).rejects.toThrow(
+      /has the columns question, answer; sought were chosen and rejected.*processing_fn/,
+    );
+  });
+});
+
+describe("prompt data", () => {
+  const row = { question: "1+1?", answer: "#### 2" };
+
+  it.each(["grpo", "ppo", "dapo"])("%s: prompts with their right answers", async (algorithm) => {
+    const data = await prompts({ algorithm }, [row, { ...row, answer: 3 }]);
+    expect(data.train.map(({ reference }) => reference)).toEqual(["#### 2", "3"]);
+    expect(data.train[0]?.text).toBe("<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n");
+    expect(data).toMatchObject({ hasReference: true, withoutReference: 0, notes: [], validation: [] });
+  });
+
+  it("column_mapping and system_prompt as elsewhere", async () => {
+    const data = await prompts(
+      { column_mapping: { prompt: "task", solution: "result" }, system_prompt: "Be brief." },
+      [{ task: "1+1?", result: 2, level: "easy" }],
+    );
+    expect(data.train[0]).toMatchObject({
+      prompt: [{ role: "system", content: "Be brief." }, user("1+1?")],
+      reference: "2",
+      row: { task: "1+1?", result: 2, level: "easy" },
+    });
+  });
+
+  it("says how many have no right answer, were cut, or are plain text", async () => {
+    const settings = { max_seq_length: 20, max_completion_length: 15, num_generations: 2 };
+    const data = await prompts(settings, [
+      { prompt: "How many are left of all of these? 1+1=" },
+      { prompt: "a" },
+    ]);
+    expect(data.train[0]?.ids).toHaveLength(5);
+    expect(data).toMatchObject({ hasReference: false, withoutReference: 2 });
+    expect(data.notes).toEqual([
+      "1 of 2 training prompts are longer than 5 tokens and kept their last ones.",
+      expect.stringMatching(/^2 of 2 training prompts are plain text and are not put into the chat template/),
+    ]);
+  });
+
+  it("preserve_columns is not needed", async () => {
+    const data = await prompts({ preserve_columns: ["level"] }, [{ ...row, level: 1 }]);
+    expect(data.notes).toEqual(["preserve_columns is not needed: rewards see every column."]);
+    expect(data.train[0]?.row).toEqual({ ...row, level: 1 });
+  });
+});
