@@ -1,5 +1,6 @@
 import type { FieldData } from "../config/fields.ts";
 import type { ConfigIssue } from "../config/issues.ts";
+import type { RewardData } from "../config/reward_data.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 
 /**
@@ -14,10 +15,12 @@ export type GivenSettings = Readonly<Record<string, unknown>>;
 export interface PickedFiles {
   /** The dataset, when dataset_name is the name of a picked file. */
   readonly dataset?: File;
-  /** The files of a model folder, when model_name names a dropped folder. */
+  /** The files of a model folder, when model_name names a dropped folder: that name is `modelName`. */
   readonly model?: readonly File[];
-  /** The files of an adapter to start from. */
+  readonly modelName?: string;
+  /** The files of an adapter to start from, which adapter_name_or_path calls `adapterName`. */
   readonly adapter?: readonly File[];
+  readonly adapterName?: string;
   /** Files with functions that settings name: processing_fn: prep.js#name. */
   readonly code?: readonly File[];
 }
@@ -50,6 +53,19 @@ export interface Requests {
     params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
     result: MemoryPlan;
   };
+  /** Scores one answer to a row of the dataset. What the reward's own code does wrong is in `error`. */
+  tryReward: {
+    params: {
+      given: GivenSettings;
+      recipe: string | null;
+      files: PickedFiles;
+      /** Its place in the list of rewards. */
+      reward: number;
+      row: number;
+      completion: string;
+    };
+    result: RewardTrialResult;
+  };
   /** Starts a run. Everything that can be refused is refused before the first step. */
   start: {
     params: {
@@ -77,12 +93,19 @@ export interface Requests {
   };
   runs: { params: Nothing; result: { runs: readonly RunSummary[] } };
   run: { params: RunRef; result: RunDetails };
+  /** The answers of one rollout of a run, and which there are. The latest one when `step` is null. */
+  rollouts: {
+    params: RunRef & { step: number | null };
+    result: { steps: readonly number[]; set: RolloutSet | null };
+  };
   rename: { params: RunRef & { name: string }; result: Nothing };
   checkpoints: { params: RunRef; result: { checkpoints: readonly CheckpointSummary[] } };
   deleteCheckpoint: { params: RunRef & { step: number }; result: Nothing };
   /** A zip with the PEFT adapter (or the whole model), its card, tokenizer, configuration and trainer state. */
   exportAdapter: { params: RunRef & { step: number | null }; result: Download };
   exportMetrics: { params: RunRef & { format: "jsonl" | "csv" }; result: Download };
+  /** Every answer of the run with its scores, one a line: a file that can be trained on again. */
+  exportRollouts: { params: RunRef; result: Download };
   exportRunConfig: { params: RunRef & { shape: "flat" | "nested" }; result: Download };
   /** Answers of the base and the tuned model to the same messages with the same seed; text arrives as `answer` events. */
   chat: { params: ChatRequest; result: { answers: readonly ChatAnswer[] } };
@@ -104,6 +127,7 @@ export type WorkerEvent =
   | { readonly type: "metrics"; readonly runId: string; readonly rows: readonly MetricRow[] }
   | { readonly type: "progress"; readonly runId: string; readonly progress: RunProgress }
   | { readonly type: "samples"; readonly runId: string; readonly samples: SampleSet }
+  | { readonly type: "rollouts"; readonly runId: string; readonly set: RolloutSet }
   | { readonly type: "checkpoint"; readonly runId: string; readonly checkpoint: CheckpointSummary }
   | { readonly type: "log"; readonly runId: string; readonly line: LogLine }
   /** The text of a chat answer so far. */
@@ -166,6 +190,33 @@ export interface SampleSet {
   }[];
 }
 
+/** What the model answered before one step, and what it was worth. */
+export interface RolloutSet {
+  /** The first step that learned from it, from 1. */
+  readonly step: number;
+  readonly answers: readonly RolloutAnswer[];
+}
+
+/** One completion, as the page shows it: the engine's record without its token ids. */
+export interface RolloutAnswer {
+  readonly rollout: number;
+  readonly step: number;
+  /** Answers to the same prompt share it. */
+  readonly group: number;
+  /** As text or as messages. */
+  readonly prompt: unknown;
+  readonly completion: string;
+  /** Each reward's own value, unweighted; null did not apply or failed. */
+  readonly rewards: Readonly<Record<string, number | null>>;
+  readonly reward: number | null;
+  readonly advantage: number;
+  /** In tokens. */
+  readonly length: number;
+  readonly truncated: boolean;
+  readonly reference: string | null;
+  readonly errors?: Readonly<Record<string, string>> | undefined;
+}
+
 export interface LogLine {
   readonly time: number;
   readonly level: "info" | "warn" | "error";
@@ -185,7 +236,22 @@ export interface Catalog {
   readonly models: readonly ModelInfo[];
   readonly datasets: readonly DatasetInfo[];
   readonly recipes: readonly RecipeInfo[];
+  /** The built-in rewards with their parameters, and what every reward has beside them. */
+  readonly rewards: readonly RewardData[];
+  readonly rewardSettings: readonly FieldData[];
 }
+
+export interface RewardTrialResult {
+  /** Unweighted; null when it does not apply, or failed. */
+  readonly value: number | null;
+  readonly error: { readonly message: string; readonly line: number | null } | null;
+  readonly milliseconds: number;
+  /** What the code printed. */
+  readonly logs: readonly string[];
+}
+
+/** What the rows of a method hold: good answers, two answers of which one is better, or prompts to be answered. */
+export type DataKind = "examples" | "pairs" | "prompts";
 
 export interface AlgorithmInfo {
   readonly id: string;
@@ -193,16 +259,28 @@ export interface AlgorithmInfo {
   /** One line for people. */
   readonly summary: string;
   readonly paper: string;
+  readonly data: DataKind;
   /** What the data must have, in words. */
   readonly needs: string;
-  /** Metrics shown large, and the sentence under them. */
-  readonly hero: readonly {
-    readonly metric: string;
-    readonly title: string;
-    readonly better: "lower" | "higher";
-  }[];
+  /** The charts shown large. The first metric of the first is the one that says how a run goes. */
+  readonly hero: readonly HeroChart[];
+  /** The sentence under them. */
   readonly coach: string;
   readonly fields: readonly FieldData[];
+}
+
+export interface HeroChart {
+  readonly title: string;
+  readonly unit?: string;
+  readonly metrics: readonly HeroMetric[];
+}
+
+export interface HeroMetric {
+  readonly metric: string;
+  readonly title: string;
+  readonly better: "lower" | "higher" | "neither";
+  /** The metric that says how far single values lie from this mean: drawn as a band round it. */
+  readonly spread?: string;
 }
 
 export interface ModelInfo {
@@ -218,6 +296,7 @@ export interface DatasetInfo {
   readonly id: string;
   readonly label: string;
   readonly summary: string;
+  readonly data: DataKind;
   readonly rows: number;
   readonly bytes: number;
 }
@@ -295,9 +374,20 @@ export interface DataPreview {
 export interface RenderedRowData {
   readonly row: number;
   readonly rowCount: number;
+  /** One text, or the preferred and the rejected one of a pair. */
+  readonly texts: readonly RenderedText[];
+  readonly limit: number;
+  /** The conversation that the model would answer; null for rows that hold their answers, and for plain text. */
+  readonly question: ChatRequest["messages"] | null;
+  /** The answer that rewards may compare with, when the row has one. */
+  readonly reference: string | null;
+}
+
+export interface RenderedText {
+  /** Which of a pair it is; empty when there is only one. */
+  readonly title: string;
   readonly pieces: readonly { readonly text: string; readonly learned: boolean; readonly special: boolean }[];
   readonly tokens: number;
-  readonly limit: number;
 }
 
 export interface MemoryPlan {
@@ -322,6 +412,8 @@ export interface RunSummary {
   /** What differs from the run before it, in short words. */
   readonly changes: readonly string[];
   readonly bytes: number;
+  /** The last checkpoint that holds an adapter: another run can start from it. */
+  readonly adapterStep: number | null;
 }
 
 export interface RunDetails {

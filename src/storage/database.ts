@@ -53,6 +53,16 @@ export interface Heartbeat {
   readonly at: number;
 }
 
+/** What was answered and scored before one step. */
+export interface StoredRollout {
+  readonly run: string;
+  /** The first optimizer step that learned from it. */
+  readonly step: number;
+  /** Counts rollouts of the run from 0. */
+  readonly rollout: number;
+  readonly records: readonly unknown[];
+}
+
 export type JournalName = "metrics" | "samples" | "logs";
 
 interface Schema extends DBSchema {
@@ -66,10 +76,11 @@ interface Schema extends DBSchema {
     value: Uint8Array<ArrayBuffer>;
   };
   heartbeats: { key: string; value: Heartbeat };
+  rollouts: { key: [run: string, step: number, rollout: number]; value: StoredRollout };
 }
 
 export type Database = IDBPDatabase<Schema>;
-export type StoreName = "runs" | JournalName | "manifests" | "records" | "heartbeats";
+export type StoreName = "runs" | JournalName | "manifests" | "records" | "heartbeats" | "rollouts";
 
 export const STORES: readonly StoreName[] = [
   "runs",
@@ -79,6 +90,7 @@ export const STORES: readonly StoreName[] = [
   "manifests",
   "records",
   "heartbeats",
+  "rollouts",
 ];
 
 /** Step i brings a database of version i to version i + 1. Only ever add to the end: what is there has been run. */
@@ -91,6 +103,9 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
     db.createObjectStore("manifests", { keyPath: ["run", "step"] });
     db.createObjectStore("records");
     db.createObjectStore("heartbeats", { keyPath: "run" });
+  },
+  (db) => {
+    db.createObjectStore("rollouts", { keyPath: ["run", "step", "rollout"] });
   },
 ];
 

@@ -54,7 +54,7 @@ export async function deleteRun(db: Database, id: string): Promise<boolean> {
   await atomically(tx, [
     () => tx.objectStore("runs").delete(id),
     () => tx.objectStore("heartbeats").delete(id),
-    ...(["metrics", "samples", "logs", "manifests", "records"] as const).map(
+    ...(["metrics", "samples", "logs", "manifests", "records", "rollouts"] as const).map(
       (name) => () => tx.objectStore(name).delete(prefix(id)),
     ),
   ]);

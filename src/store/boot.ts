@@ -1,11 +1,12 @@
-import type { WorkerEvent } from "../protocol/messages.ts";
+import type { AlgorithmInfo, WorkerEvent } from "../protocol/messages.ts";
 import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, request, startWorker } from "./client.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, shown } from "./failure.ts";
+import { headlineOf } from "./headline.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
-import { isGoing, nameOf, reduce, useRuns } from "./runs.ts";
+import { isGoing, methodIdOf, nameOf, type RunView, reduce, useRuns } from "./runs.ts";
 import { openSandboxPort } from "./sandbox.ts";
 import { restoreSetup, scheduleRefresh } from "./setup_actions.ts";
 import { spokenProgress, spokenStatus } from "./spoken.ts";
@@ -56,12 +57,15 @@ function onRunEvent(event: Extract<WorkerEvent, { runId: string }>): void {
   const said =
     event.type === "status"
       ? spokenStatus(nameOf(after), before?.status, after.status)
-      : spokenProgress(before, after);
+      : spokenProgress(before, after, headlineOf(methodOf(after)));
   if (said) announce(said);
   if (event.type === "status") afterStatus(event.runId, after.status.state);
   // The run is on a device again, so the loss of the one before is over.
   if (after.status.state === "running" && useApp.getState().trouble?.code === "device-lost") setTrouble(null);
 }
+
+const methodOf = (run: RunView): AlgorithmInfo | undefined =>
+  shown(useApp.getState().catalog)?.algorithms.find(({ id }) => id === methodIdOf(run));
 
 /** What was saved changes when a run ends or pauses. */
 function afterStatus(runId: string, state: string): void {

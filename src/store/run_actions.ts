@@ -1,12 +1,23 @@
 import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
-import { isGoing, patchRun, rewound, useRuns, withDetails, withList, withoutRun } from "./runs.ts";
+import {
+  isGoing,
+  patchRun,
+  rewound,
+  useRuns,
+  withDetails,
+  withList,
+  withoutRun,
+  withRollouts,
+} from "./runs.ts";
 import { useSetup } from "./setup.ts";
 
 /** What the page asks about runs. A refusal is kept with the run, where it is shown. */
 
 export interface StartRequest {
+  /** The method, which the page shows while the run is being prepared. */
+  readonly method: string;
   readonly given: GivenSettings;
   readonly recipe: string | null;
   readonly files: PickedFiles;
@@ -18,18 +29,22 @@ export interface StartRequest {
  * Starts a run and returns its id: from the worker's answer, or from its first event about a run that the page did not
  * know, so that preparing is seen. Rejects when the start was refused before that.
  */
-export function startRun(wanted: StartRequest): Promise<string> {
+export function startRun({ method, ...wanted }: StartRequest): Promise<string> {
   const known = new Set(useRuns.getState().order);
   return new Promise((resolve, reject) => {
     let early: string | undefined;
     const stopListening = useRuns.subscribe(({ order }) => {
-      early ??= order.find((id) => !known.has(id));
-      if (early !== undefined) resolve(early);
+      if (early !== undefined) return;
+      early = order.find((id) => !known.has(id));
+      if (early === undefined) return;
+      const id = early;
+      useRuns.setState((state) => patchRun(state, id, () => ({ method })));
+      resolve(id);
     });
     request("start", wanted)
       .then(
         ({ runId }) => {
-          useRuns.setState((state) => patchRun(state, runId, () => ({})));
+          useRuns.setState((state) => patchRun(state, runId, () => ({ method })));
           resolve(runId);
           return Promise.all([loadRuns(), loadRun(runId)]);
         },
@@ -142,7 +157,17 @@ export async function loadRun(runId: string): Promise<void> {
   else await about(runId, ask);
 }
 
-export type DownloadKind = "adapter" | "metrics-csv" | "metrics-jsonl" | "config";
+/** Reads the rollout of a step, the latest when it is null, unless the page has it. */
+export async function loadRollout(runId: string, step: number | null): Promise<void> {
+  const run = useRuns.getState().runs[runId];
+  if (step !== null && run?.rollouts.some((set) => set.step === step)) return;
+  await about(runId, async () => {
+    const found = await request("rollouts", { runId, step });
+    useRuns.setState((state) => withRollouts(state, runId, found));
+  });
+}
+
+export type DownloadKind = "rollouts" | "adapter" | "metrics-csv" | "metrics-jsonl" | "config";
 
 /** Asks the worker for a file of a run. */
 export function downloadOf(
@@ -158,6 +183,8 @@ export function downloadOf(
         return request("exportMetrics", { runId, format: "csv" });
       case "metrics-jsonl":
         return request("exportMetrics", { runId, format: "jsonl" });
+      case "rollouts":
+        return request("exportRollouts", { runId });
       case "config":
         return request("exportRunConfig", { runId, shape: "flat" });
     }

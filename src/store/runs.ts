@@ -4,6 +4,7 @@ import type {
   LogLine,
   MemoryPlan,
   MetricRow,
+  RolloutSet,
   RunDetails,
   RunProgress,
   RunStatus,
@@ -18,12 +19,18 @@ import { mergeRows, rowsUpTo } from "./metric_rows.ts";
 export interface RunView {
   readonly id: string;
   readonly summary: RunSummary | null;
+  /** The method that was asked for, until the summary says it. */
+  readonly method: string | null;
   readonly status: RunStatus;
   /** What was prepared so far, by kind: the rows of the preparing state. */
   readonly prepared: Readonly<Partial<Record<Preparing["what"], Preparing>>>;
   readonly progress: RunProgress | null;
   readonly rows: readonly MetricRow[];
   readonly samples: readonly SampleSet[];
+  /** The latest rollouts, and those that were looked at. */
+  readonly rollouts: readonly RolloutSet[];
+  /** Steps that have a rollout, here or with the worker. */
+  readonly rolloutSteps: readonly number[];
   readonly checkpoints: readonly CheckpointSummary[];
   readonly log: readonly LogLine[];
   readonly plan: MemoryPlan | null;
@@ -44,15 +51,20 @@ export interface RunsState {
 
 export const NO_RUNS: RunsState = { runs: {}, order: [], listed: false };
 const MOST_LOG_LINES = 2000;
+/** Rollouts that the page holds; the worker has all of them. */
+const MOST_ROLLOUTS = 32;
 
 const blank = (id: string): RunView => ({
   id,
   summary: null,
+  method: null,
   status: { state: "preparing", what: "model", done: 0, total: 0, unit: "bytes" },
   prepared: {},
   progress: null,
   rows: [],
   samples: [],
+  rollouts: [],
+  rolloutSteps: [],
   checkpoints: [],
   log: [],
   plan: null,
@@ -92,6 +104,17 @@ const withCheckpoint = (run: RunView, one: CheckpointSummary): Partial<RunView> 
   return { checkpoints: bySteps(others, one) };
 };
 
+const inOrder = (steps: readonly number[]): readonly number[] => [...new Set(steps)].sort((a, b) => a - b);
+
+/** A rollout that arrived or was read. What was touched longest ago goes first. */
+export const withRollout = (run: RunView, set: RolloutSet): Partial<RunView> => {
+  const others = run.rollouts.filter(({ step }) => step !== set.step);
+  return {
+    rollouts: [...others, set].slice(-MOST_ROLLOUTS),
+    rolloutSteps: inOrder([...run.rolloutSteps, set.step]),
+  };
+};
+
 /** What an event of the worker makes of the runs. Pure. */
 export function reduce(state: RunsState, event: WorkerEvent): RunsState {
   switch (event.type) {
@@ -103,6 +126,8 @@ export function reduce(state: RunsState, event: WorkerEvent): RunsState {
       return patchRun(state, event.runId, () => ({ progress: event.progress }));
     case "samples":
       return patchRun(state, event.runId, (run) => ({ samples: bySteps(run.samples, event.samples) }));
+    case "rollouts":
+      return patchRun(state, event.runId, (run) => withRollout(run, event.set));
     case "checkpoint":
       return patchRun(state, event.runId, (run) => withCheckpoint(run, event.checkpoint));
     case "log":
@@ -150,8 +175,21 @@ export const rewound = (state: RunsState, id: string, step: number): RunsState =
   patchRun(state, id, (run) => ({
     rows: rowsUpTo(run.rows, step),
     samples: run.samples.filter((set) => set.step <= step),
+    rollouts: run.rollouts.filter((set) => set.step <= step),
+    rolloutSteps: run.rolloutSteps.filter((other) => other <= step),
     progress: null,
   }));
+
+/** What the worker has of rollouts, with the one that was asked for. */
+export const withRollouts = (
+  state: RunsState,
+  id: string,
+  { steps, set }: { readonly steps: readonly number[]; readonly set: RolloutSet | null },
+): RunsState =>
+  patchRun(state, id, (run) => {
+    const next = set ? withRollout(run, set) : {};
+    return { ...next, rolloutSteps: inOrder([...(next.rolloutSteps ?? run.rolloutSteps), ...steps]) };
+  });
 
 export function withoutRun(state: RunsState, id: string): RunsState {
   const { [id]: _gone, ...runs } = state.runs;
@@ -176,6 +214,9 @@ export const stepOf = (run: RunView): number =>
 
 export const totalStepsOf = (run: RunView): number | null =>
   run.progress?.totalSteps ?? run.summary?.totalSteps ?? null;
+
+/** The id of the run's method. */
+export const methodIdOf = (run: RunView): string => run.summary?.algorithm ?? run.method ?? "sft";
 
 export const nameOf = (run: RunView): string => run.summary?.name ?? "New run";
 

@@ -89,7 +89,7 @@ export const algorithmOf = (
 export interface NextStep {
   readonly label: string;
   /** Where to go to do it; null when the run can start. */
-  readonly section: "model" | "data" | "settings" | null;
+  readonly section: "model" | "data" | "rewards" | "settings" | null;
   readonly ready: boolean;
 }
 
@@ -107,8 +107,13 @@ export function nextStep(state: SetupState, deviceReady: boolean): NextStep {
     );
   if (isBlank(settingOf(settings, given, "model_name"))) return missing("Choose a model", "model");
   if (isBlank(settingOf(settings, given, "dataset_name"))) return missing("Choose data", "data");
+  if (Array.isArray(given["rewards"]) && given["rewards"].length === 0)
+    return missing("Add a reward", "rewards");
   const [issue] = settings.issues;
-  if (issue) return missing(issueLabel(settings.issues.length), "settings");
+  if (issue) {
+    const ofRewards = settings.issues.every(({ path }) => path.startsWith("rewards."));
+    return missing(issueLabel(settings.issues.length), ofRewards ? "rewards" : "settings");
+  }
   const data = dataStep(preview, state.skipBadRows);
   if (data) return data;
   return { label: state.starting ? "Starting…" : "Start training", section: null, ready: !state.starting };

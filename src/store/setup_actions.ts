@@ -14,6 +14,7 @@ import {
   useSetup,
   withSetting,
 } from "./setup.ts";
+import { switchMethod } from "./switch_method.ts";
 
 /** Changes of the document. Each is followed by one debounced question to the worker. */
 
@@ -68,6 +69,17 @@ export function scheduleRefresh(): void {
 export const setSetting = (key: string, value: unknown): void =>
   change({ given: withSetting(useSetup.getState().given, key, value) });
 
+/** Another method, with what still applies of the settings. */
+export function pickMethod(id: string): void {
+  const { files, resolved } = useSetup.getState();
+  const catalog = shown(useApp.getState().catalog);
+  const values = shown(resolved);
+  const from = algorithmOf(catalog, values);
+  const to = catalog?.algorithms.find((algorithm) => algorithm.id === id);
+  if (!catalog || !values || !from || !to || from === to) return;
+  change(switchMethod({ files }, values, [from, to], catalog.datasets));
+}
+
 export const resetSetting = (key: string): void => setSetting(key, undefined);
 
 /** Starts the document again, from a recipe or from nothing. */
@@ -98,13 +110,33 @@ export function pickSample(dataset: string): void {
 /** A model folder of the standard layout; its name stands for it in the settings. */
 export function pickModelFolder(name: string, model: readonly File[]): void {
   const { given, files } = useSetup.getState();
-  change({ files: { ...files, model }, given: withSetting(given, "model_name", name) });
+  const { adapter: _adapter, adapterName: _other, ...rest } = files;
+  const clean = withSetting(given, "adapter_name_or_path", undefined);
+  change({ files: { ...rest, model, modelName: name }, given: withSetting(clean, "model_name", name) });
+}
+
+/** The adapter to start from, by its name; null is a fresh one. */
+export function pickAdapter(name: string | null): void {
+  const { given, files } = useSetup.getState();
+  const { adapter: _files, adapterName: _name, ...rest } = files;
+  change({ files: rest, given: withSetting(given, "adapter_name_or_path", name ?? undefined) });
+}
+
+/** A PEFT folder to start from; its name stands for it in the settings. */
+export function pickAdapterFolder(name: string, adapter: readonly File[]): void {
+  const { given, files } = useSetup.getState();
+  change({
+    files: { ...files, adapter, adapterName: name },
+    given: withSetting(given, "adapter_name_or_path", name),
+  });
 }
 
 export function pickModel(id: string): void {
   const { given, files } = useSetup.getState();
-  const { model: _gone, ...rest } = files;
-  change({ files: rest, given: withSetting(given, "model_name", id) });
+  const { model: _gone, modelName: _name, adapter: _adapter, adapterName: _other, ...rest } = files;
+  // An adapter belongs to its model.
+  const clean = withSetting(given, "adapter_name_or_path", undefined);
+  change({ files: rest, given: withSetting(clean, "model_name", id) });
 }
 
 export const setSkipBadRows = (skipBadRows: boolean): void => change({ skipBadRows });
@@ -148,8 +180,8 @@ function setStale(): void {
   }));
 }
 
-const fileMark = ({ dataset, model }: PickedFiles): string =>
-  [dataset?.name, dataset?.size, dataset?.lastModified, model?.length].join(" ");
+const fileMark = ({ dataset, model, modelName }: PickedFiles): string =>
+  [dataset?.name, dataset?.size, dataset?.lastModified, modelName, model?.length].join(" ");
 
 async function refreshData(mine: number, values: GivenSettings, files: PickedFiles): Promise<void> {
   const catalog = shown(useApp.getState().catalog);
@@ -212,7 +244,9 @@ export async function showRow(row: number): Promise<void> {
 export async function startSetup(): Promise<string | undefined> {
   useSetup.setState({ starting: true, refused: null });
   try {
-    return await startRun({ ...documentOf(useSetup.getState()), name: null });
+    const state = useSetup.getState();
+    const method = shown(state.resolved)?.algorithm ?? "sft";
+    return await startRun({ ...documentOf(state), method, name: null });
   } catch (error) {
     useSetup.setState({ refused: noteError(error) });
     return undefined;

@@ -1,4 +1,4 @@
-import type { RunStatus } from "../protocol/messages.ts";
+import type { HeroMetric, RunStatus } from "../protocol/messages.ts";
 import type { RunView } from "./runs.ts";
 
 /** What the one live region says: changes of state, and every tenth of a run. Never each step. */
@@ -33,14 +33,18 @@ export function spokenStatus(
   }
 }
 
-export function spokenProgress(before: RunView | undefined, after: RunView): string | undefined {
+export function spokenProgress(
+  before: RunView | undefined,
+  after: RunView,
+  { metric, title }: HeroMetric,
+): string | undefined {
   const { progress } = after;
   if (after.status.state !== "running" || !progress || progress.totalSteps === 0) return undefined;
   const tenth = (step: number): number => Math.floor((TENTHS * step) / progress.totalSteps);
   if (tenth(progress.step) === tenth(before?.progress?.step ?? 0)) return undefined;
-  const loss = after.rows.at(-1)?.values["loss"];
+  const value = after.rows.at(-1)?.values[metric];
   const parts = [`${tenth(progress.step) * (100 / TENTHS)} %.`];
-  if (typeof loss === "number") parts.push(`Loss ${loss.toFixed(2)}.`);
+  if (typeof value === "number") parts.push(`${title} ${value.toFixed(2)}.`);
   if (progress.secondsLeft !== null) parts.push(`${Math.round(progress.secondsLeft)} seconds left.`);
   return parts.join(" ");
 }

@@ -1,3 +1,5 @@
+import { ALGORITHM_TITLES, type Algorithm } from "../config/algorithm.ts";
+
 /** Numbers, sizes and times in words for people. */
 
 const LOCALE = "en";
@@ -53,6 +55,12 @@ export function formatMetric(value: number | null | undefined): string {
   return value.toFixed(size >= 100 ? 1 : size >= 0.1 ? 2 + (size < 10 ? 1 : 0) : 4);
 }
 
+/** A score under scores: two decimals, so that columns can be read down. A small one that is not 0 stays visible. */
+export function formatScore(value: number): string {
+  const size = Math.abs(value);
+  return size < 100 && (size >= 0.01 || size === 0) ? value.toFixed(2) : formatMetric(value);
+}
+
 /** 2e-4: a learning rate as people write it. */
 export function formatRate(value: number): string {
   if (value === 0) return "0";
@@ -98,6 +106,10 @@ export function formatValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** The name of a method by its id. */
+export const methodName = (id: string): string =>
+  Object.hasOwn(ALGORITHM_TITLES, id) ? ALGORITHM_TITLES[id as Algorithm] : id.toUpperCase();
+
 /** What a metric is called where people read it. */
 export const METRIC_NAMES: Readonly<Record<string, string>> = {
   loss: "Loss",
@@ -111,6 +123,30 @@ export const METRIC_NAMES: Readonly<Record<string, string>> = {
   num_tokens: "Tokens seen",
   epoch: "Epoch",
   gpu_memory_bytes: "GPU memory",
+  reward: "Reward",
+  reward_std: "Spread of rewards",
+  frac_reward_zero_std: "Groups without a signal",
+  kl: "KL to the reference",
+  mean_length: "Mean length",
+  clipped_ratio: "Share cut off",
+  "rewards/accuracies": "Pairs in the right order",
+  "rewards/margins": "Margin",
+  "completions/mean_length": "Mean length of answers",
+  "completions/min_length": "Shortest answer",
+  "completions/max_length": "Longest answer",
+  "completions/clipped_ratio": "Share of answers cut off",
+  "completions/mean_terminated_length": "Mean length of whole answers",
+  "objective/kl": "KL to the reference",
+  "objective/rlhf_reward": "Reward less KL",
+  "objective/scores": "Score",
+  "objective/entropy": "Entropy of an answer",
+  "objective/non_score_reward": "KL penalty",
+  "policy/approxkl_avg": "Change of the policy (KL)",
+  "policy/clipfrac_avg": "Share clipped",
+  "policy/entropy_avg": "Entropy of the policy",
+  "loss/policy_avg": "Policy loss",
+  "loss/value_avg": "Value loss",
+  "val/ratio": "Ratio of new to old policy",
 };
 
 /** `eval_` metrics are of the held-out rows; what has no name of its own reads as its key. */

@@ -1,9 +1,11 @@
-import { ALGORITHM_TITLES } from "../config/algorithm.ts";
+import { ALGORITHM_TITLES, ALGORITHMS } from "../config/algorithm.ts";
 import { fieldData } from "../config/fields.ts";
 import { RECIPES, recipeLayer } from "../config/recipes.ts";
+import { rewardData, rewardSettingsData } from "../config/reward_data.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
-import type { BrowserHost } from "../host/browser.ts";
+import type { Host } from "../host/host.ts";
 import type { Catalog, DatasetInfo, ModelInfo } from "../protocol/messages.ts";
+import { METHODS } from "./methods.ts";
 
 const MODELS = [
   {
@@ -20,12 +22,27 @@ const DATASETS = [
     id: "ahoy",
     label: "Ahoy",
     summary: "Questions about thirty people, answered as a sailor would. For supervised fine-tuning.",
+    data: "examples",
     rows: 1080,
+  },
+  {
+    id: "style-pairs",
+    label: "Style pairs",
+    summary: "The same questions with two answers each: a friendly one that is preferred, and a curt one.",
+    data: "pairs",
+    rows: 1080,
+  },
+  {
+    id: "arithmetic",
+    label: "Arithmetic",
+    summary: "Sums and differences of two-digit numbers, each with its right result.",
+    data: "prompts",
+    rows: 1024,
   },
 ] as const;
 
-/** What can be trained, and on what, as data for the page's menus and forms. Only what works is offered. */
-export async function buildCatalog(host: BrowserHost): Promise<Catalog> {
+/** What can be trained, and on what, as data for the page's menus and forms. */
+export async function buildCatalog(host: Pick<Host, "openModel" | "openDataset">): Promise<Catalog> {
   const models: ModelInfo[] = [];
   for (const model of MODELS) {
     const { tensors } = await openModelFolder(await host.openModel(model.id));
@@ -41,7 +58,7 @@ export async function buildCatalog(host: BrowserHost): Promise<Catalog> {
     datasets.push({ ...dataset, bytes: (await host.openDataset(dataset.id)).size });
   }
   const recipes = await Promise.all(
-    RECIPES.filter(({ algorithm }) => algorithm === "sft").map(async (recipe) => ({
+    RECIPES.map(async (recipe) => ({
       id: recipe.name,
       title: recipe.title,
       summary: recipe.description,
@@ -50,23 +67,14 @@ export async function buildCatalog(host: BrowserHost): Promise<Catalog> {
     })),
   );
   return {
-    algorithms: [
-      {
-        id: "sft",
-        label: ALGORITHM_TITLES.sft,
-        summary: "Learn from examples: the model imitates the answers in your data.",
-        paper: "https://arxiv.org/abs/2203.02155",
-        needs: "Rows with a prompt and an answer, conversations, or plain text.",
-        hero: [
-          { metric: "loss", title: "Loss", better: "lower" },
-          { metric: "eval_loss", title: "Held-out loss", better: "lower" },
-        ],
-        coach: "Loss should go down. It measures how surprised the model is by the examples.",
-        fields: fieldData("sft"),
-      },
-    ],
+    algorithms: ALGORITHMS.map((id) => ({
+      ...{ id, label: ALGORITHM_TITLES[id], fields: fieldData(id) },
+      ...METHODS[id],
+    })),
     models,
     datasets,
     recipes,
+    rewards: rewardData(),
+    rewardSettings: rewardSettingsData(),
   };
 }

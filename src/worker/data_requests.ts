@@ -1,40 +1,29 @@
-import type { SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import type { Example } from "../data/example.ts";
-import { renderRow } from "../data/render.ts";
-import type { SftOptions } from "../data/sft_examples.ts";
-import { encodeSftRow } from "../data/sft_examples.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
+import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/messages.ts";
 import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
-import type { WorkerContext } from "./context.ts";
+import { lengthOf, limitOf, questionOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
 const BINS = 24;
 /** Rows whose tokens are counted for the histogram; more would make the preview slow. */
 const MEASURED = 2000;
 
-async function open(
-  context: WorkerContext,
-  config: SftConfig,
-): Promise<{ dataset: Dataset; tools: TextTools }> {
-  const model = await openModelFolder(await context.host.openModel(config.model_name));
-  const tools = await loadTextTools(model.folder, config);
-  return { tools, dataset: await loadDataset(context.host, config, tools.template !== undefined, true) };
-}
+/** Where models and data are read from. */
+type Files = Pick<Host, "openModel" | "openDataset" | "readText" | "userCode" | "log">;
 
-export function sftOptions(config: SftConfig): SftOptions {
-  return {
-    maxSeqLength: config.max_seq_length,
-    assistantOnlyLoss: config.assistant_only_loss,
-    packing: false,
-    ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
-  };
+async function open(host: Files, config: RunConfig): Promise<{ dataset: Dataset; tools: TextTools }> {
+  const model = await openModelFolder(await host.openModel(config.model_name));
+  const tools = await loadTextTools(model.folder, config);
+  return { tools, dataset: await loadDataset(host, config, tools.template !== undefined, true) };
 }
 
 /** Columns, roles, problems and lengths of the dataset that a configuration names. Throws `dataset-invalid`, `file-*`. */
-export async function previewData(context: WorkerContext, config: SftConfig): Promise<DataPreview> {
-  const { dataset, tools } = await open(context, config);
+export async function previewData(host: Files, config: RunConfig): Promise<DataPreview> {
+  const { dataset, tools } = await open(host, config);
   const { file, set } = dataset;
   const examples = [...dataset.train, ...dataset.validation, ...dataset.test];
   return {
@@ -64,29 +53,21 @@ function cell(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function measure(examples: readonly Example[], tools: TextTools, config: SftConfig): DataPreview["lengths"] {
-  const options = { ...sftOptions(config), packing: true };
-  const lengths = examples.flatMap((example) => {
-    const encoded = encodeSftRow(example, tools, options);
-    return "reason" in encoded ? [] : [encoded.example.ids.length];
-  });
+function measure(examples: readonly Example[], tools: TextTools, config: RunConfig): DataPreview["lengths"] {
+  const lengths = examples.flatMap((example) => lengthOf(example, tools, config) ?? []);
   const max = Math.max(1, ...lengths);
   const bins = Array.from({ length: BINS }, () => 0);
   for (const length of lengths) {
     const bin = Math.min(BINS - 1, Math.floor((length / max) * BINS));
     bins[bin] = (bins[bin] ?? 0) + 1;
   }
-  const limit = config.max_seq_length;
+  const limit = limitOf(config);
   return { bins, max, limit, cut: lengths.filter((length) => length > limit).length };
 }
 
 /** One row as training sees it. Throws `dataset-invalid` when there is no such row. */
-export async function renderDataRow(
-  context: WorkerContext,
-  config: SftConfig,
-  row: number,
-): Promise<RenderedRowData> {
-  const { dataset, tools } = await open(context, config);
+export async function renderDataRow(host: Files, config: RunConfig, row: number): Promise<RenderedRowData> {
+  const { dataset, tools } = await open(host, config);
   const examples = [...dataset.train, ...dataset.validation, ...dataset.test].sort(
     (a, b) => a.rowIndex - b.rowIndex,
   );
@@ -96,9 +77,10 @@ export async function renderDataRow(
       "dataset-invalid",
       `There are ${examples.length} rows; row ${row + 1} is not among them.`,
     );
-  const { pieces, tokensUncut, limit } = renderRow(example, tools, sftOptions(config));
   return {
-    ...{ row, rowCount: examples.length, tokens: tokensUncut, limit },
-    pieces: pieces.map(({ text, learned, special }) => ({ text, learned, special })),
+    ...{ row, rowCount: examples.length, limit: limitOf(config) },
+    texts: textsOf(example, tools, config),
+    question: questionOf(example),
+    reference: example.kind === "prompt" ? example.reference : null,
   };
 }

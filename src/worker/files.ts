@@ -5,9 +5,10 @@ import type { PickedFiles } from "../protocol/messages.ts";
 /** Makes picked files known to the host under the names that the configuration uses for them. */
 export function registerFiles(host: BrowserHost, files: PickedFiles): void {
   if (files.dataset) host.addDataset(files.dataset.name, fileAsset(files.dataset));
-  if (files.model?.[0]) host.addModel(fileFolder(folderName(files.model[0]), files.model));
+  if (files.model?.[0]) host.addModel(fileFolder(files.modelName ?? folderName(files.model[0]), files.model));
+  if (files.adapter?.[0])
+    host.addAdapter(fileFolder(files.adapterName ?? folderName(files.adapter[0]), files.adapter));
   for (const file of files.code ?? []) host.addCode(file.name, fileAsset(file));
-  if (files.adapter?.[0]) host.addAdapter(fileFolder(folderName(files.adapter[0]), files.adapter));
 }
 
 /** The dropped folder's name where the browser tells it, else that of the file. */

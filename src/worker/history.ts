@@ -7,14 +7,20 @@ import type {
   Download,
   LogLine,
   MetricRow,
+  RolloutSet,
   RunDetails,
   RunStatus,
   RunSummary,
   SampleSet,
 } from "../protocol/messages.ts";
-import type { Database, RunRecord } from "../storage/database.ts";
+import type { RolloutRecord } from "../rollout/record.ts";
+import type { CheckpointManifest, Database, RunRecord } from "../storage/database.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
+import { eachRollout, readRollout, rolloutSteps } from "../storage/rollouts.ts";
 import { getRun, listRuns, readRows } from "../storage/runs.ts";
+import { rolloutSets } from "./journal.ts";
+import { headlineOf } from "./methods.ts";
+import { ADAPTER_FILES } from "./run_adapters.ts";
 import { configOfRun } from "./settings.ts";
 
 /** Runs as they were saved: the list, one run's whole record, its downloads. */
@@ -55,24 +61,28 @@ export async function summarize(
   live: RunStatus | undefined,
 ): Promise<RunSummary> {
   const metrics = (await readRows(database, "metrics", run.id)) as readonly MetricRow[];
-  const losses = metrics.flatMap(({ values }) =>
-    typeof values["loss"] === "number" ? [values["loss"]] : [],
-  );
-  const last = losses.at(-1);
-  const stride = Math.max(1, Math.ceil(losses.length / SPARK));
-  const bytes = (await listCheckpoints(database, run.id)).reduce(
-    (sum, checkpoint) => sum + checkpoint.bytes,
-    0,
-  );
+  const headline = headlineOf(run.algorithm);
+  const course = metrics.flatMap(({ values }) => {
+    const value = values[headline];
+    return typeof value === "number" ? [value] : [];
+  });
+  const last = course.at(-1);
+  const stride = Math.max(1, Math.ceil(course.length / SPARK));
+  const checkpoints = await listCheckpoints(database, run.id);
+  const bytes = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0);
   return {
     ...{ id: run.id, name: run.name, algorithm: run.algorithm, model: run.model, dataset: run.dataset },
     ...{ step: run.step, totalSteps: run.maxSteps, created: run.created, updated: run.updated, bytes },
     status: statusOf(run, live),
-    hero: last === undefined ? null : { name: "loss", value: last },
-    spark: losses.filter((_, i) => i % stride === 0),
+    adapterStep: checkpoints.findLast(holdsAdapter)?.step ?? null,
+    hero: last === undefined ? null : { name: headline, value: last },
+    spark: course.filter((_, i) => i % stride === 0),
     changes: before ? changesBetween(before.config, run.config) : [],
   };
 }
+
+const holdsAdapter = ({ records }: CheckpointManifest): boolean =>
+  ADAPTER_FILES.every((file) => records.some(({ name }) => name === file));
 
 /** What differs between two configurations, in short words such as "learning_rate 0.001 → 0.0001". */
 function changesBetween(before: string, after: string): string[] {
@@ -141,6 +151,29 @@ export async function exportMetrics(
   );
   const text = format === "csv" ? metricsCsv(rows) : metricsJsonl(rows);
   return { fileName: safeFileName(run.name, "metrics", format), blob: new Blob([text]) };
+}
+
+/** The steps of a run that have a rollout, and the answers of one of them: the latest when `step` is null. */
+export async function runRollouts(
+  database: Database,
+  runId: string,
+  step: number | null,
+): Promise<{ steps: readonly number[]; set: RolloutSet | null }> {
+  await requireRun(database, runId);
+  const steps = await rolloutSteps(database, runId);
+  const wanted = step ?? steps.at(-1);
+  if (wanted === undefined) return { steps, set: null };
+  const records = (await readRollout(database, runId, wanted)) as readonly RolloutRecord[];
+  return { steps, set: rolloutSets(records)[0] ?? null };
+}
+
+/** rollouts.jsonl: the records as they are, a line each. */
+export async function exportRollouts(database: Database, runId: string): Promise<Download> {
+  const run = await requireRun(database, runId);
+  const parts: string[] = [];
+  for await (const { records } of eachRollout(database, runId))
+    parts.push(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  return { fileName: safeFileName(run.name, "rollouts", "jsonl"), blob: new Blob(parts) };
 }
 
 export async function exportRunConfig(

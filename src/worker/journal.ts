@@ -1,23 +1,30 @@
-import type { LogLine, MetricRow, SampleSet } from "../protocol/messages.ts";
+import type { LogLine, MetricRow, RolloutAnswer, RolloutSet, SampleSet } from "../protocol/messages.ts";
+import type { RolloutRecord } from "../rollout/record.ts";
 import type { RunRecord } from "../storage/database.ts";
+import { putRollouts, truncateRollouts } from "../storage/rollouts.ts";
 import { appendRows, beat, endHeartbeat, readRows, truncateRows, updateRun } from "../storage/runs.ts";
 import type { WorkerContext } from "./context.ts";
 
 /** How often at most the page hears of metrics, in milliseconds. */
 const BATCH_MS = 100;
 
+/** What a journal needs of the worker: a clock, the page's ear, and where to write. */
+interface JournalContext extends Pick<WorkerContext, "database" | "emit"> {
+  readonly host: Pick<WorkerContext["host"], "now">;
+}
+
 /**
  * Everything a run says, on its way to the page and into the database: metrics in batches, samples, log lines, status. What
  * is written is what is shown, so that a reload shows the same run.
  */
 export class RunJournal {
-  readonly #context: WorkerContext;
+  readonly #context: JournalContext;
   readonly #run: string;
   #rows: MetricRow[] = [];
   #sent = 0;
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(context: WorkerContext, run: string) {
+  constructor(context: JournalContext, run: string) {
     this.#context = context;
     this.#run = run;
   }
@@ -44,6 +51,20 @@ export class RunJournal {
   samples(samples: SampleSet): void {
     this.#context.emit({ type: "samples", runId: this.#run, samples });
     this.#append("samples", [samples]);
+  }
+
+  /** The answers of one or more whole rollouts, after they were scored. The page gets them without their tokens. */
+  rollout(records: readonly RolloutRecord[]): void {
+    const run = this.#run;
+    for (const set of rolloutSets(records)) this.#context.emit({ type: "rollouts", runId: run, set });
+    const { database } = this.#context;
+    if (!database) return;
+    const numbers = [...new Set(records.map(({ rollout }) => rollout))];
+    const stored = numbers.map((rollout) => {
+      const own = records.filter((record) => record.rollout === rollout);
+      return { run, step: own[0]?.step ?? 0, rollout, records: own };
+    });
+    this.#enqueue(() => putRollouts(database, stored));
   }
 
   log(level: LogLine["level"], text: string): void {
@@ -78,6 +99,7 @@ export class RunJournal {
     const samples = (await readRows(database, "samples", this.#run)) as readonly SampleSet[];
     const keepSamples = samples.findIndex((sample) => sample.step > step);
     if (keepSamples >= 0) await truncateRows(database, "samples", this.#run, keepSamples);
+    await truncateRollouts(database, this.#run, step);
     return keep >= 0 ? rows.slice(0, keep) : rows;
   }
 
@@ -99,4 +121,18 @@ export class RunJournal {
       this.#context.emit({ type: "log", runId: this.#run, line: { time: Date.now(), level: "error", text } });
     });
   }
+}
+
+/** Records as the page shows them, by the step that learns from them. */
+export function rolloutSets(records: readonly RolloutRecord[]): readonly RolloutSet[] {
+  const steps = [...new Set(records.map(({ step }) => step))];
+  return steps.map((step) => ({
+    step,
+    answers: records.filter((record) => record.step === step).map(withoutTokens),
+  }));
+}
+
+function withoutTokens(record: RolloutRecord): RolloutAnswer {
+  const { prompt_ids: _prompt, completion_ids: _completion, ...answer } = record;
+  return answer;
 }

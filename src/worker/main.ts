@@ -14,14 +14,18 @@ import { registerFiles } from "./files.ts";
 import {
   checkpointList,
   exportMetrics,
+  exportRollouts,
   exportRunConfig,
   requireRun,
   runDetails,
   runList,
+  runRollouts,
 } from "./history.ts";
+import { RewardTrials } from "./reward_trial.ts";
+import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
 import { createSandboxDoor } from "./sandbox.ts";
-import { exportSettings, requireSftConfig, resolveSettings, reviewText } from "./settings.ts";
+import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
 
 /** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
 
@@ -48,26 +52,42 @@ async function openStorage(): Promise<Database | undefined> {
   }
 }
 
-type SetupMethod = "reviewConfig" | "resolve" | "exportConfig" | "previewData" | "renderRow" | "planMemory";
+type SetupMethod =
+  | "tryReward"
+  | "reviewConfig"
+  | "resolve"
+  | "exportConfig"
+  | "previewData"
+  | "renderRow"
+  | "planMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
   const { host } = context;
+  const trials = new RewardTrials(host);
   return {
     reviewConfig: async ({ text, repair }) => reviewText(text, repair),
     resolve: resolveSettings,
     exportConfig: ({ shape, ...named }) => exportSettings(named, shape),
     previewData: async ({ files, ...named }) => {
       registerFiles(host, files);
-      return previewData(context, await requireSftConfig(named));
+      const { config } = await requireConfig(named);
+      return previewData(host, config);
     },
     renderRow: async ({ files, row, ...named }) => {
       registerFiles(host, files);
-      return renderDataRow(context, await requireSftConfig(named), row);
+      const { config } = await requireConfig(named);
+      return renderDataRow(host, config, row);
+    },
+    tryReward: async ({ files, reward, row, completion, ...named }) => {
+      registerFiles(host, files);
+      const { config } = await requireConfig(named);
+      return trials.run(config, { reward, row, completion });
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
-      const parts = await planRun(host, await requireSftConfig(named), await diagnostics());
+      const { config } = await requireConfig(named);
+      const parts = await planRun(host, config, await diagnostics());
       return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
     },
   };
@@ -120,11 +140,14 @@ function handlers(context: WorkerContext): Handlers {
     checkpoints: async ({ runId }) => ({ checkpoints: await checkpointList(stored(), runId) }),
     deleteCheckpoint: async ({ runId, step }) => {
       await requireRun(stored(), runId);
+      await refuseIfNeeded(stored(), runId, step);
       await host.checkpoints.remove(runId, step);
       return nothing;
     },
     exportAdapter: ({ runId, step }) => runs.export(runId, step),
     exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
+    rollouts: ({ runId, step }) => runRollouts(stored(), runId, step),
+    exportRollouts: ({ runId }) => exportRollouts(stored(), runId),
     exportRunConfig: ({ runId, shape }) => exportRunConfig(stored(), runId, shape),
     chat: (request) => chat.ask(request),
     attachSandbox: async ({ port }) => {
@@ -156,14 +179,14 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
   const sandbox = createSandboxDoor(emit);
-  const host = createBrowserHost({
+  const plain = createBrowserHost({
     openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host, database, emit, sandbox });
+  return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
 }
 
 const endpoint = self as unknown as Endpoint;

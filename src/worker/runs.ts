@@ -1,5 +1,5 @@
 import { exportYaml } from "../config/export_yaml.ts";
-import type { SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { AppError } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
 import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
@@ -7,8 +7,9 @@ import { deleteRun, putRun } from "../storage/runs.ts";
 import type { WorkerContext } from "./context.ts";
 import { registerFiles } from "./files.ts";
 import { requireRun } from "./history.ts";
+import { refuseIfNeeded, settleRunAdapter } from "./run_adapters.ts";
 import { Session } from "./session.ts";
-import { asSft, configOfRun, requireConfig } from "./settings.ts";
+import { configOfRun, requireConfig } from "./settings.ts";
 
 const ADJECTIVES = [
   "quiet",
@@ -85,7 +86,12 @@ export class Runs {
     registerFiles(host, params.files);
     const { config: resolved } = await requireConfig(params);
     const name = params.name ?? memorableName();
-    const config: SftConfig = { ...asSft(resolved), run_name: name };
+    const { adapter_name_or_path: adapter } = resolved;
+    const config: RunConfig = {
+      ...resolved,
+      run_name: name,
+      adapter_name_or_path: await settleRunAdapter(host.checkpoints, database, adapter),
+    };
     const runId = crypto.randomUUID();
     await this.#makeRoom();
     const configText = exportYaml({ ...config });
@@ -102,7 +108,7 @@ export class Runs {
           name,
           algorithm: config.algorithm,
           model: config.model_name,
-          dataset: config.dataset_name,
+          dataset: config.dataset_name ?? "recorded rollouts",
         },
         ...{
           config: configText,
@@ -200,12 +206,13 @@ export class Runs {
   }
 
   async discard(runId: string): Promise<void> {
+    const { database } = this.#context;
+    if (database) await refuseIfNeeded(database, runId, null);
     if (this.#session?.runId === runId) {
       const session = this.#session;
       this.#session = undefined;
       await session.close();
     }
-    const { database } = this.#context;
     if (database && !(await deleteRun(database, runId))) {
       throw new AppError("config-invalid", "This run is pinned. Unpin it before deleting it.");
     }

@@ -1,6 +1,6 @@
 import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
 import { Sampler } from "../api/sampler.ts";
-import type { SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import { AppError } from "../lib/errors.ts";
@@ -20,7 +20,7 @@ const STEPS_FOR_RATE = 5;
 export interface SessionOptions {
   readonly runId: string;
   readonly name: string;
-  readonly config: SftConfig;
+  readonly config: RunConfig;
   readonly configText: string;
   readonly skipBadRows: boolean;
   /** Continue from this checkpoint. */
@@ -97,6 +97,7 @@ export class Session {
         step: (step, tokens) => session?.onStep(step, tokens),
         checkpoint: (step, best) => session?.onCheckpoint(step, best),
         sample: async (step) => session?.sample(step),
+        rollout: (records) => journal.rollout(records),
         note: (text) => journal.log("warn", text),
         saveFailed: (step, { message }) =>
           journal.log(

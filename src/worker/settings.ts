@@ -1,5 +1,5 @@
 import { exportYaml } from "../config/export_yaml.ts";
-import type { RunConfig, SftConfig } from "../config/fields.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { parseConfig } from "../config/parse_config.ts";
 import { readSettings } from "../config/read_settings.ts";
 import { findRecipe, recipeLayer } from "../config/recipes.ts";
@@ -34,27 +34,10 @@ export async function requireConfig(named: Named): Promise<Resolution & { readon
   return resolveOrThrow(await layersOf(named));
 }
 
-/** As far as the settings go, for looking at data before everything is filled in. Throws `config-invalid`. */
-export async function requireSftConfig(named: Named): Promise<SftConfig> {
-  const { config } = await requireConfig(named);
-  return asSft(config);
-}
-
-export function asSft(config: RunConfig): SftConfig {
-  if (config.algorithm === "sft") return config;
-  throw new AppError(
-    "config-invalid",
-    `${config.algorithm} cannot be trained by this version yet. Supervised fine-tuning can.`,
-    {
-      details: { key: "algorithm" },
-    },
-  );
-}
-
 /** A checked configuration read back from the text of a run. Throws `checkpoint-invalid` when it is damaged. */
-export function configOfRun(text: string): SftConfig {
+export function configOfRun(text: string): RunConfig {
   const { config, issues } = resolve({ file: parseConfig(text) });
-  if (config) return asSft(config);
+  if (config) return config;
   throw new AppError(
     "checkpoint-invalid",
     `The saved configuration cannot be read: ${issues[0]?.message ?? "unknown"}`,

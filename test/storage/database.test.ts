@@ -3,6 +3,7 @@ import { openDB } from "idb";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Database, openDatabase, type RunRecord, STORES } from "../../src/storage/database.ts";
 import { indexedCheckpoints } from "../../src/storage/indexed_checkpoints.ts";
+import { putRollouts } from "../../src/storage/rollouts.ts";
 import * as runs from "../../src/storage/runs.ts";
 import { withQuota } from "./quota.ts";
 
@@ -79,6 +80,7 @@ describe("runs", () => {
       await runs.appendRows(db, "samples", id, ["hello"]);
       await runs.appendRows(db, "logs", id, ["line"]);
       await runs.beat(db, { run: id, step: 1, at: 1 });
+      await putRollouts(db, [{ run: id, step: 1, rollout: 0, records: [] }]);
       await checkpoints.save(id, 1, one("x"));
     }
     expect(await runs.deleteRun(db, "a")).toBe(true);

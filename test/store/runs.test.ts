@@ -9,6 +9,7 @@ import {
   rewound,
   withDetails,
   withList,
+  withRollouts,
 } from "../../src/store/runs.ts";
 
 const row = (step: number, values: Record<string, number | null> = { loss: 1 / step }): MetricRow => ({
@@ -35,6 +36,7 @@ const summary = {
   spark: [],
   changes: [],
   bytes: 10,
+  adapterStep: null,
 } as const;
 const details: RunDetails = {
   summary,
@@ -160,5 +162,33 @@ describe("the current run", () => {
 
   it("is none that the page only knows by an address", () => {
     expect(isGoing(undefined)).toBe(false);
+  });
+});
+
+describe("rollouts", () => {
+  const set = (step: number) => ({ step, answers: [] });
+  const arrived = (...steps: readonly number[]): RunsState =>
+    stateAfter(
+      running,
+      ...steps.map((step): WorkerEvent => ({ type: "rollouts", runId: "a", set: set(step) })),
+    );
+
+  it("are kept by step, the newest of them in memory and every step by its number", () => {
+    const run = arrived(...Array.from({ length: 40 }, (_, i) => i + 1)).runs["a"];
+    expect(run?.rollouts).toHaveLength(32);
+    expect(run?.rollouts.at(-1)?.step).toBe(40);
+    expect(run?.rolloutSteps).toHaveLength(40);
+  });
+
+  it("that are read again do not appear twice, and keep the steps in order", () => {
+    const state = withRollouts(arrived(5, 9), "a", { steps: [1, 5], set: set(1) });
+    expect(state.runs["a"]?.rolloutSteps).toEqual([1, 5, 9]);
+    expect(withRollouts(state, "a", { steps: [1, 5, 9], set: set(1) }).runs["a"]?.rollouts).toHaveLength(3);
+  });
+
+  it("after a step are forgotten by a run that goes on from there", () => {
+    const run = rewound(arrived(1, 5, 9), "a", 5).runs["a"];
+    expect(run?.rolloutSteps).toEqual([1, 5]);
+    expect(run?.rollouts.map(({ step }) => step)).toEqual([1, 5]);
   });
 });

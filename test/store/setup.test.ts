@@ -64,6 +64,16 @@ describe("nextStep", () => {
     expect(step.ready).toBe(false);
   });
 
+  it("asks for a reward where the list is empty, and leads to what is wrong with one", () => {
+    expect(nextStep(state({ given: { rewards: [] } }), true)).toMatchObject({
+      label: "Add a reward",
+      section: "rewards",
+    });
+    const issues = [{ path: "rewards.0.params.pattern", message: "wrong" }];
+    const wrong = state({ resolved: { state: "ready", value: { ...resolved, issues } } });
+    expect(nextStep(wrong, true)).toMatchObject({ label: "Correct 1 setting", section: "rewards" });
+  });
+
   it("starts with bad rows that are skipped", () => {
     expect(nextStep(state({ ...bad({ problemTotal: 2 }), skipBadRows: true }), true).ready).toBe(true);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ALGORITHMS } from "../../src/config/algorithm.ts";
 import { GROUPS } from "../../src/config/field.ts";
 import { type FieldData, fieldData } from "../../src/config/fields.ts";
 import { fromText, toText } from "../../src/ui/setup/entry.ts";
@@ -46,9 +47,24 @@ describe("the form", () => {
     expect(GROUP_LABELS).toEqual(GROUPS);
   });
 
-  it("draws at most seven basic settings, all of which exist", () => {
-    expect(BASIC_KEYS.length).toBeLessThanOrEqual(7);
-    for (const key of BASIC_KEYS) expect(isListed(field(key))).toBe(true);
+  it.each([
+    ["sft", "examples"],
+    ["dpo", "pairs"],
+    ["ppo", "prompts"],
+    ["grpo", "prompts"],
+    ["gspo", "prompts"],
+    ["dapo", "prompts"],
+    ["dr_grpo", "prompts"],
+  ] as const)("draws five to seven basic settings of %s", (algorithm, kind) => {
+    const listed = fieldData(algorithm).filter(isListed);
+    const basic = BASIC_KEYS[kind].filter((key) => listed.some((item) => item.key === key));
+    expect(basic.length).toBeLessThanOrEqual(7);
+    expect(basic.length).toBeGreaterThanOrEqual(5);
+  });
+
+  it("has no basic setting that no method has", () => {
+    const known = new Set(ALGORITHMS.flatMap((algorithm) => fieldData(algorithm).map(({ key }) => key)));
+    for (const key of Object.values(BASIC_KEYS).flat()) expect(known).toContain(key);
   });
 
   it("finds a setting by its key, its name or its help", () => {

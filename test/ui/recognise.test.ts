@@ -91,15 +91,22 @@ describe("the roles of columns", () => {
       splits: { train: 2, validation: 0, test: 0 },
       lengths: { bins: [], max: 1, limit: 1, cut: 0 },
     };
-    expect(statusOf(data)).toEqual({
+    expect(statusOf(data, "examples")).toEqual({
       ready: true,
       text: "Ready, read as prompt with answer: q → prompt, answer.",
     });
-    expect(statusOf({ ...data, rowCount: 0 }).ready).toBe(false);
+    expect(statusOf({ ...data, rowCount: 0 }, "examples").ready).toBe(false);
     expect(withMapping({ ...data, roles: {} }, { completion: "q" }).roles).toEqual({
       q: "completion",
       answer: "answer",
       id: "id",
     });
+  });
+});
+
+describe("an adapter", () => {
+  it("is known by its two files, and by its folder's name where the browser tells it", async () => {
+    const files = ["adapter_config.json", "adapter_model.safetensors"].map((name) => new File(["{}"], name));
+    expect(await recognise(files)).toEqual({ kind: "adapter", name: "dropped-adapter", files });
   });
 });

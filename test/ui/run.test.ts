@@ -1,12 +1,17 @@
 import { describe, expect, it } from "vitest";
-import type { MetricRow } from "../../src/protocol/messages.ts";
-import { align, paddedRange, sampled, smooth, smoothingFor, trend } from "../../src/ui/chart/series.ts";
+import {
+  align,
+  bandOf,
+  columnsOf,
+  paddedRange,
+  sampled,
+  smooth,
+  smoothingFor,
+  trend,
+} from "../../src/ui/chart/series.ts";
 import { formatMetric } from "../../src/ui/format.ts";
 import { changedWords } from "../../src/ui/run/changed_words.ts";
-import { coachLine, risingSince } from "../../src/ui/run/coach.ts";
 
-const losses = (values: readonly number[]): readonly MetricRow[] =>
-  values.map((loss, i) => ({ step: i + 1, values: { loss }, nonFinite: [] }));
 const marked = (before: string, after: string): readonly string[] =>
   changedWords(before, after).flatMap(({ text, changed }) => (changed ? [text] : []));
 
@@ -101,31 +106,22 @@ describe("paddedRange", () => {
   });
 });
 
-describe("coachLine", () => {
-  it("opens with the method's own sentence", () => {
-    expect(coachLine(losses([3]), "Loss should go down.")).toBe("Loss should go down.");
+describe("a band", () => {
+  const points = [
+    { step: 1, value: 0.5 },
+    { step: 2, value: 0.75 },
+  ];
+  const spread = { name: "reward_std", points: [{ step: 2, value: 0.25 }] };
+
+  it("lies on both sides of the mean where a spread is known", () => {
+    expect(bandOf(points, spread)).toEqual({
+      upper: [{ step: 2, value: 1 }],
+      lower: [{ step: 2, value: 0.5 }],
+    });
   });
 
-  it("says how far the loss has fallen", () => {
-    expect(coachLine(losses([3, 2.5, 2, 1.5, 1, 0.5]), "")).toContain("from 3.000 to 0.500");
-  });
-
-  it("says that a loss has exploded", () => {
-    expect(coachLine(losses([1, 0.5, 0.4, 9, 30, 90, 90]), "")).toContain("lower learning rate");
-  });
-
-  it("says where the loss was not a number", () => {
-    const rows = [...losses([1, 1]), { step: 3, values: { loss: null }, nonFinite: ["loss"] }];
-    expect(coachLine(rows, "")).toContain("first at step 3");
-  });
-
-  it("says since when the evaluation loss rises", () => {
-    const rows = [3, 1, 1.1, 1.2, 1.3].map((value, i) => ({
-      step: (i + 1) * 10,
-      values: { loss: 3 - i / 2, eval_loss: value },
-      nonFinite: [],
-    }));
-    expect(risingSince(rows, "eval_loss")).toEqual({ step: 20, times: 3 });
-    expect(coachLine(rows, "")).toContain("since step 20");
+  it("is a column of its own in the table and the file", () => {
+    const columns = columnsOf([{ name: "reward", title: "Reward", points, colour: 1, spread }]);
+    expect(columns.map(({ name }) => name)).toEqual(["reward", "reward_std"]);
   });
 });

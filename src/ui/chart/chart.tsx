@@ -6,7 +6,7 @@ import { Popover } from "../parts/popover.tsx";
 import { saveFile, saveText } from "../parts/save_file.ts";
 import { Canvas } from "./canvas.tsx";
 import type { Line, Mark } from "./plot.ts";
-import { align, type Metric, smooth, smoothingFor, trend } from "./series.ts";
+import { align, bandOf, columnsOf, type Metric, smooth, smoothingFor, trend } from "./series.ts";
 import { SeriesTable } from "./series_table.tsx";
 
 interface ChartProps {
@@ -36,7 +36,13 @@ function linesOf(
 } {
   const lines: Line[] = [];
   const columns: (readonly Point[])[] = [];
-  for (const { title, points, colour, smoothed, sparse } of metrics) {
+  for (const { title, points, colour, smoothed, sparse, spread } of metrics) {
+    if (spread) {
+      const { upper, lower } = bandOf(points, spread);
+      lines.push({ label: `${title}, above`, colour, edge: "upper" });
+      lines.push({ label: `${title}, below`, colour, edge: "lower" });
+      columns.push(upper, lower);
+    }
     if (smoothed) {
       lines.push({ label: `${title}, raw`, colour, raw: true });
       columns.push(points);
@@ -195,6 +201,7 @@ interface LegendProps {
 /** Which line is which, with the value at the cursor or the last one. */
 function Legend({ metrics, at, format, keep }: LegendProps) {
   const smoothed = metrics.some((metric) => metric.smoothed && metric.points.length > 0);
+  const banded = metrics.some(({ spread }) => spread && spread.points.length > 0);
   return (
     <ul className="legend small">
       {metrics.map(({ name, title, points, colour, sparse }) => {
@@ -212,6 +219,7 @@ function Legend({ metrics, at, format, keep }: LegendProps) {
       <li className="muted">
         {at === null ? "" : `at step ${at}`}
         {at === null && smoothed ? `bold: average ${keep}` : ""}
+        {at === null && banded ? ", band: ± standard deviation" : ""}
       </li>
     </ul>
   );
@@ -281,8 +289,9 @@ const fileName = (title: string, ending: string): string =>
   `${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.${ending}`;
 
 function csvOf(metrics: readonly Metric[]): string {
-  const { steps, values } = align(metrics.map(({ points }) => points));
-  const head = ["step", ...metrics.map(({ name }) => name)].join(",");
+  const columns = columnsOf(metrics);
+  const { steps, values } = align(columns.map(({ points }) => points));
+  const head = ["step", ...columns.map(({ name }) => name)].join(",");
   return [head, ...steps.map((step, i) => [step, ...values.map((column) => column[i] ?? "")].join(","))].join(
     "\n",
   );

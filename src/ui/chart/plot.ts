@@ -11,6 +11,8 @@ export interface Line {
   readonly raw?: boolean;
   /** Marked at each point: a metric that is measured now and then. */
   readonly dots?: boolean;
+  /** An edge of a band: not drawn itself. The lower edge follows its upper one, and the room between is filled. */
+  readonly edge?: "upper" | "lower";
 }
 
 /** Something that happened at a step. */
@@ -33,9 +35,12 @@ const token = (name: string): string =>
 export const seriesColour = (colour: number): string => token(`--series-${colour}`);
 
 const RAW_ALPHA = "59"; // 35 % in two hex digits.
+const BAND_ALPHA = "26"; // 15 %
 const TICK = 8;
 
 const strokeOf = ({ colour, raw }: Line): string => `${seriesColour(colour)}${raw ? RAW_ALPHA : ""}`;
+
+const bandFill = ({ colour }: Line): string => `${seriesColour(colour)}${BAND_ALPHA}`;
 
 function drawMarks(plot: uPlot, marks: readonly Mark[]): void {
   const { ctx, bbox } = plot;
@@ -62,7 +67,7 @@ function drawEnds(plot: uPlot, lines: readonly Line[]): void {
   const size = 12 * scale;
   const ends: { y: number; text: string; colour: string }[] = [];
   for (const [i, line] of lines.entries()) {
-    if (line.raw) continue;
+    if (line.raw || line.edge) continue;
     // Beside an average stands the last measured value: the one that the rest of the page shows.
     const column = plot.data[lines[i - 1]?.raw ? i : i + 1] ?? [];
     const value = lastOf(column);
@@ -142,13 +147,18 @@ export function makePlot(host: HTMLElement, data: uPlot.AlignedData, options: Pl
           (line): uPlot.Series => ({
             label: line.label,
             stroke: () => strokeOf(line),
-            width: line.raw ? 1 : 2,
+            width: line.edge ? 0 : line.raw ? 1 : 2,
             spanGaps: line.dots === true,
             points: { show: line.dots === true, size: 6, fill: () => strokeOf(line) },
             ...(line.dash ? { dash: [...line.dash] } : {}),
           }),
         ),
       ],
+      bands: lines.flatMap((line, i) =>
+        line.edge === "upper"
+          ? [{ series: [i + 1, i + 2] as [number, number], fill: () => bandFill(line) }]
+          : [],
+      ),
       hooks: {
         draw: [(plot) => drawMarks(plot, marks()), (plot) => drawEnds(plot, lines)],
         setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)],

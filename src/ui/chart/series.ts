@@ -10,7 +10,35 @@ export interface Metric {
   readonly smoothed?: boolean;
   /** Measured now and then: points with a dashed line. */
   readonly sparse?: boolean;
+  /** How far single values lie from this mean, by step: drawn as a band round it. */
+  readonly spread?: Spread;
 }
+
+export interface Spread {
+  readonly name: string;
+  readonly points: readonly Point[];
+}
+
+/** Both edges of a band: the mean with the spread of the same step added and taken away. */
+export function bandOf(
+  points: readonly Point[],
+  spread: Spread,
+): { readonly upper: readonly Point[]; readonly lower: readonly Point[] } {
+  const widths = new Map(spread.points.map(({ step, value }) => [step, value]));
+  const edge = (sign: number): readonly Point[] =>
+    points.flatMap(({ step, value }) => {
+      const width = widths.get(step);
+      return width === undefined ? [] : [{ step, value: value + sign * width }];
+    });
+  return { upper: edge(1), lower: edge(-1) };
+}
+
+/** What is written down of a chart: each metric, and its spread beside it. */
+export const columnsOf = (metrics: readonly Metric[]): readonly Pick<Metric, "name" | "title" | "points">[] =>
+  metrics.flatMap(({ name, title, points, spread }) => [
+    { name, title, points },
+    ...(spread ? [{ name: spread.name, title: `± ${title.toLowerCase()}`, points: spread.points }] : []),
+  ]);
 
 /** How much of the average is old, by the length of the run: a short run must not lag behind itself. */
 export function smoothingFor(steps: number): number {

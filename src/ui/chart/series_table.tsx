@@ -1,5 +1,5 @@
 import { ScrollArea } from "../parts/scroll_area.tsx";
-import { align, type Metric, sampled } from "./series.ts";
+import { align, columnsOf, type Metric, sampled } from "./series.ts";
 
 const MOST_ROWS = 50;
 
@@ -12,7 +12,8 @@ interface SeriesTableProps {
 
 /** The numbers of a chart, at most fifty rows of them. */
 export function SeriesTable({ title, metrics, height, format }: SeriesTableProps) {
-  const { steps, values } = align(metrics.map(({ points }) => points));
+  const columns = columnsOf(metrics);
+  const { steps, values } = align(columns.map(({ points }) => points));
   const rows = sampled(
     steps.map((step, i) => ({ step, cells: values.map((column) => column[i] ?? null) })),
     MOST_ROWS,
@@ -25,9 +26,9 @@ export function SeriesTable({ title, metrics, height, format }: SeriesTableProps
             <th scope="col" className="number">
               Step
             </th>
-            {metrics.map((metric) => (
-              <th key={metric.name} scope="col" className="number">
-                {metric.title}
+            {columns.map((column) => (
+              <th key={column.name} scope="col" className="number">
+                {column.title}
               </th>
             ))}
           </tr>
@@ -37,7 +38,7 @@ export function SeriesTable({ title, metrics, height, format }: SeriesTableProps
             <tr key={step}>
               <td className="number">{step}</td>
               {cells.map((value, i) => (
-                <td key={metrics[i]?.name} className="number">
+                <td key={columns[i]?.name} className="number">
                   {value === null ? "—" : format(value)}
                 </td>
               ))}

@@ -2,12 +2,13 @@
 export type Recognised =
   | { readonly kind: "config"; readonly file: File }
   | { readonly kind: "dataset"; readonly file: File }
+  | { readonly kind: "adapter"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "unknown"; readonly why: string };
 
 export const ACCEPTED = ".yaml,.yml,.json,.jsonl,.ndjson,.csv,.tsv,.txt";
 const ACCEPTED_WORDS =
-  "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV or text), or the files of a model folder.";
+  "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV or text), or the files of a model or adapter folder.";
 
 const endingOf = (name: string): string => /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
 
@@ -46,8 +47,8 @@ export function isConfigJson(text: string): boolean {
   }
 }
 
-const folderOf = (file: File): string =>
-  (file as File & { webkitRelativePath?: string }).webkitRelativePath?.split("/")[0] || "dropped-model";
+const folderOf = (file: File, otherwise: string): string =>
+  (file as File & { webkitRelativePath?: string }).webkitRelativePath?.split("/")[0] || otherwise;
 
 /** Says what the files are and what they can be used for. */
 export async function recognise(files: readonly File[]): Promise<Recognised> {
@@ -55,11 +56,13 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
   if (!first) return { kind: "unknown", why: `There was no file. ${ACCEPTED_WORDS}` };
   const weights = files.find(({ name }) => name.endsWith(".safetensors"));
   if (weights && files.some(({ name }) => name === "config.json"))
-    return { kind: "model", name: folderOf(weights), files };
+    return { kind: "model", name: folderOf(weights, "dropped-model"), files };
+  if (weights && files.some(({ name }) => name === "adapter_config.json"))
+    return { kind: "adapter", name: folderOf(weights, "dropped-adapter"), files };
   if (weights)
     return {
       kind: "unknown",
-      why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files: drop all of them together.`,
+      why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files, an adapter its adapter_config.json: drop all of them together.`,
     };
   if (files.length > 1)
     return {

@@ -1,6 +1,6 @@
 import { navigate } from "wouter/use-hash-location";
 import { openReview } from "../../store/review.ts";
-import { pickDataset, pickModelFolder } from "../../store/setup_actions.ts";
+import { pickAdapterFolder, pickDataset, pickModelFolder } from "../../store/setup_actions.ts";
 import { recognise } from "./recognise.ts";
 
 /** Sends files to where they belong. Returns why not, when they belong nowhere. */
@@ -16,6 +16,10 @@ export async function takeFiles(files: readonly File[]): Promise<string | null> 
       return null;
     case "model":
       pickModelFolder(found.name, found.files);
+      navigate("/new");
+      return null;
+    case "adapter":
+      pickAdapterFolder(found.name, found.files);
       navigate("/new");
       return null;
     case "unknown":

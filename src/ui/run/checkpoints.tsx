@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { CheckpointSummary } from "../../protocol/messages.ts";
+import type { CheckpointSummary, HeroMetric } from "../../protocol/messages.ts";
 import { openChat, setChat } from "../../store/chat.ts";
 import { pointsOf } from "../../store/metric_rows.ts";
 import { deleteCheckpoint, downloadOf, resumeRun } from "../../store/run_actions.ts";
@@ -11,7 +11,7 @@ import { saveFile } from "../parts/save_file.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 
 /** The points from which a run can go on, be talked to, or be taken away. */
-export function Checkpoints({ run }: { run: RunView }) {
+export function Checkpoints({ run, headline }: { run: RunView; headline: HeroMetric }) {
   const [deleting, setDeleting] = useState<CheckpointSummary | null>(null);
   const going = isGoing(run);
   if (run.checkpoints.length === 0)
@@ -22,7 +22,7 @@ export function Checkpoints({ run }: { run: RunView }) {
           : "This run has kept no checkpoint."}
       </p>
     );
-  const loss = new Map(pointsOf(run.rows, "loss").map(({ step, value }) => [step, value]));
+  const values = new Map(pointsOf(run.rows, headline.metric).map(({ step, value }) => [step, value]));
   return (
     <ScrollArea className="table-frame" label="Table of checkpoints">
       <table className="table">
@@ -33,7 +33,7 @@ export function Checkpoints({ run }: { run: RunView }) {
               Step
             </th>
             <th scope="col" className="number">
-              Loss
+              {headline.title}
             </th>
             <th scope="col" className="number">
               Size
@@ -46,7 +46,7 @@ export function Checkpoints({ run }: { run: RunView }) {
           {run.checkpoints.map((checkpoint, i) => (
             <tr key={checkpoint.step}>
               <td className="number">{checkpoint.step}</td>
-              <td className="number">{formatMetric(loss.get(checkpoint.step))}</td>
+              <td className="number">{formatMetric(values.get(checkpoint.step))}</td>
               <td className="number">{formatBytes(checkpoint.bytes)}</td>
               <td>
                 <span className="row wrap">

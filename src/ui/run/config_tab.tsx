@@ -38,6 +38,11 @@ export function ConfigTab({ run }: { run: RunView }) {
         <button type="button" className="button" onClick={() => void download("metrics-jsonl")}>
           Metrics as JSONL
         </button>
+        {run.rolloutSteps.length > 0 && (
+          <button type="button" className="button" onClick={() => void download("rollouts")}>
+            Rollouts as JSONL
+          </button>
+        )}
       </div>
       <ScrollArea className="code config-text" label="Configuration of this run">
         <pre>{yaml}</pre>

@@ -2,32 +2,47 @@ import { Check, Download, MessagesSquare } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import { navigate } from "wouter/use-hash-location";
+import type { AlgorithmInfo, HeroMetric } from "../../protocol/messages.ts";
+import { beforeAfter, headlineOf } from "../../store/headline.ts";
 import { downloadOf } from "../../store/run_actions.ts";
 import { type RunView, stepOf } from "../../store/runs.ts";
 import { newSetup } from "../../store/setup_actions.ts";
+import { adapterName } from "../../store/start_from.ts";
 import { formatMetric, plural } from "../format.ts";
 import { saveFile } from "../parts/save_file.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
-import { lossBeforeAfter } from "./coach.ts";
 import { Answer } from "./samples.tsx";
 
 interface DoneCardProps {
   readonly run: RunView;
+  readonly algorithm: AlgorithmInfo | undefined;
   readonly stoppedEarly: boolean;
   readonly reason: string | null;
 }
 
-function sentence(run: RunView, stoppedEarly: boolean): string {
-  const loss = lossBeforeAfter(run.rows);
+function sentence(run: RunView, hero: HeroMetric, stoppedEarly: boolean): string {
+  const ends = beforeAfter(run.rows, hero);
   const steps = plural(stepOf(run), "step");
   const start = stoppedEarly ? "Stopped and kept." : "Done.";
-  if (!loss) return `${start} ${steps} were made.`;
-  const verb = loss.after < loss.before ? "fell" : "went";
-  return `${start} Loss ${verb} from ${formatMetric(loss.before)} to ${formatMetric(loss.after)} in ${steps}.`;
+  if (!ends) return `${start} ${steps} were made.`;
+  const better = hero.better === "lower" ? ends.after < ends.before : ends.after > ends.before;
+  const verb = better ? (hero.better === "lower" ? "fell" : "rose") : "went";
+  const over = ends.over > 1 ? ` (means of the first and the last ${ends.over})` : "";
+  return `${start} ${hero.title} ${verb} from ${formatMetric(ends.before)} to ${formatMetric(ends.after)} in ${steps}${over}.`;
+}
+
+/** Another run on top of what this one has learned. */
+function further({ id, summary }: RunView): void {
+  if (!summary || summary.adapterStep === null) return;
+  newSetup(null, {
+    model_name: summary.model,
+    adapter_name_or_path: adapterName(id, summary.adapterStep),
+  });
+  navigate("/new");
 }
 
 /** What was reached, what has changed, and what comes next. */
-export function DoneCard({ run, stoppedEarly, reason }: DoneCardProps) {
+export function DoneCard({ run, algorithm, stoppedEarly, reason }: DoneCardProps) {
   const [saving, setSaving] = useState(false);
   const download = async () => {
     setSaving(true);
@@ -43,7 +58,7 @@ export function DoneCard({ run, stoppedEarly, reason }: DoneCardProps) {
     <section className="card done-card" aria-labelledby="done-title">
       <div className="row">
         <Check size={20} aria-hidden className="good-text" />
-        <h2 id="done-title">{sentence(run, stoppedEarly)}</h2>
+        <h2 id="done-title">{sentence(run, headlineOf(algorithm), stoppedEarly)}</h2>
       </div>
       {reason && <p className="muted">{reason}</p>}
       <BeforeAfter run={run} />
@@ -56,6 +71,11 @@ export function DoneCard({ run, stoppedEarly, reason }: DoneCardProps) {
           <Download size={16} aria-hidden />
           {saving ? "Packing…" : "Download adapter"}
         </button>
+        {run.summary && run.summary.adapterStep !== null && (
+          <button type="button" className="button" onClick={() => further(run)}>
+            Train it further
+          </button>
+        )}
         <button type="button" className="button" onClick={own}>
           Try your own data
         </button>

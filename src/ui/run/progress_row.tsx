@@ -1,3 +1,5 @@
+import type { AlgorithmInfo, HeroMetric } from "../../protocol/messages.ts";
+import { headlineOf } from "../../store/headline.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { type RunView, stepOf, totalStepsOf } from "../../store/runs.ts";
 import { formatBytes, formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
@@ -9,17 +11,18 @@ interface Stat {
   readonly why?: string;
 }
 
-/** How far the run is, how fast, and how long it will take. The loss is the number to look at. */
-export function ProgressRow({ run }: { run: RunView }) {
+/** How far the run is, how fast, and how long it will take. The headline is the number to look at. */
+export function ProgressRow({ run, algorithm }: { run: RunView; algorithm: AlgorithmInfo | undefined }) {
+  const hero = headlineOf(algorithm);
   const step = stepOf(run);
   const total = totalStepsOf(run);
-  const loss = pointsOf(run.rows, "loss").at(-1);
+  const last = pointsOf(run.rows, hero.metric).at(-1);
   const stats = statsOf(run, step, total);
   return (
     <section className="card progress-row" aria-label="Progress">
       <div className="hero-number">
-        <span className="muted small">{lossLabel(run, loss?.step)}</span>
-        <strong>{loss ? formatMetric(loss.value) : NONE}</strong>
+        <span className="muted small">{labelOf(run, hero, last?.step)}</span>
+        <strong>{last ? formatMetric(last.value) : NONE}</strong>
       </div>
       <div className="grow progress-side">
         <ProgressBar label="Steps done" share={total ? step / total : null} />
@@ -36,10 +39,10 @@ export function ProgressRow({ run }: { run: RunView }) {
   );
 }
 
-/** A loss that is not of the last step says of which it is. */
-function lossLabel({ rows }: RunView, step: number | undefined): string {
-  const last = nonFiniteSteps(rows, "loss").at(-1);
-  return step !== undefined && last !== undefined && last > step ? `Loss at step ${step}` : "Loss";
+/** A number that is not of the last step says of which it is. */
+function labelOf({ rows }: RunView, { metric, title }: HeroMetric, step: number | undefined): string {
+  const last = nonFiniteSteps(rows, metric).at(-1);
+  return step !== undefined && last !== undefined && last > step ? `${title} at step ${step}` : title;
 }
 
 function statsOf(

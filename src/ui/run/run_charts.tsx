@@ -1,101 +1,99 @@
-import { useMemo, useState } from "react";
-import type { AlgorithmInfo } from "../../protocol/messages.ts";
-import { metricNames, nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
+import { lazy, Suspense, useMemo, useState } from "react";
+import type { AlgorithmInfo, HeroChart } from "../../protocol/messages.ts";
 import { type RunView, totalStepsOf } from "../../store/runs.ts";
 import { Chart } from "../chart/chart.tsx";
-import type { Mark } from "../chart/plot.ts";
-import type { Metric } from "../chart/series.ts";
-import { formatCount, formatMetric, formatRate, metricName } from "../format.ts";
+import { metricName } from "../format.ts";
 import { coachLine } from "./coach.ts";
+import {
+  drawnBy,
+  formatOf,
+  heroCharts,
+  lineFor,
+  linesFor,
+  marksFor,
+  maxCompletionOf,
+  otherMetrics,
+  unitOf,
+} from "./run_metrics.ts";
+
+const MoreMetrics = lazy(async () => ({ default: (await import("./more_metrics.tsx")).MoreMetrics }));
 
 interface RunChartsProps {
   readonly run: RunView;
   readonly algorithm: AlgorithmInfo | undefined;
 }
 
-/** The method's own numbers large, the others one at a time beside them. */
+/** The method's own numbers large. Where one chart says it all, the others stand one at a time beside it. */
 export function RunCharts({ run, algorithm }: RunChartsProps) {
-  const { rows, checkpoints } = run;
-  const marks = useMemo<readonly Mark[]>(
-    () => [
-      ...checkpoints.map(({ step }) => ({ step, kind: "checkpoint" as const })),
-      ...nonFiniteSteps(rows, "loss").map((step) => ({ step, kind: "not-finite" as const })),
-    ],
-    [checkpoints, rows],
-  );
-  const hero = useMemo(() => heroMetrics(run, algorithm), [run, algorithm]);
-  const coach = coachLine(rows, algorithm?.coach ?? "");
+  const charts = heroCharts(algorithm);
+  const { rows, configYaml } = run;
+  const coach = coachLine(rows, algorithm, { maxCompletion: maxCompletionOf(configYaml) });
   return (
     <div className="charts">
-      <Chart
-        title="Loss"
-        metrics={hero}
-        marks={marks}
-        length={totalStepsOf(run) ?? 0}
-        foot={<p className="coach">{coach}</p>}
-      />
-      <SecondChart run={run} />
+      {charts.map((chart, i) => (
+        <Hero key={chart.title} run={run} chart={chart} coach={i === 0 ? coach : null} />
+      ))}
+      {charts.length === 1 && <SecondChart run={run} drawn={drawnBy(charts)} />}
     </div>
   );
 }
 
-function heroMetrics({ rows }: RunView, algorithm: AlgorithmInfo | undefined): readonly Metric[] {
-  const listed = algorithm?.hero ?? [{ metric: "loss", title: "Loss" }];
-  return listed
-    .map(({ metric, title }, i) => ({
-      name: metric,
-      title,
-      points: pointsOf(rows, metric),
-      colour: i + 1,
-      smoothed: i === 0,
-      sparse: metric.startsWith("eval_"),
-    }))
-    .filter(({ points }, i) => i === 0 || points.length > 0);
+/** The other metrics of a method that has two charts of its own. */
+export function OtherCharts({ run, algorithm }: RunChartsProps) {
+  const charts = heroCharts(algorithm);
+  if (charts.length === 1 || run.rows.length === 0) return null;
+  return (
+    <Suspense fallback={null}>
+      <MoreMetrics run={run} drawn={drawnBy(charts)} />
+    </Suspense>
+  );
+}
+
+interface HeroProps {
+  readonly run: RunView;
+  readonly chart: HeroChart;
+  readonly coach: string | null;
+}
+
+function Hero({ run, chart, coach }: HeroProps) {
+  const { title, unit } = chart;
+  const metrics = useMemo(() => linesFor(run.rows, chart), [run.rows, chart]);
+  const marks = useMemo(
+    () =>
+      marksFor(
+        run,
+        chart.metrics.map(({ metric }) => metric),
+      ),
+    [run, chart],
+  );
+  return (
+    <Chart
+      title={title}
+      {...(unit ? { unit } : {})}
+      metrics={metrics}
+      marks={marks}
+      length={totalStepsOf(run) ?? 0}
+      {...(coach === null ? {} : { foot: <p className="coach">{coach}</p> })}
+    />
+  );
 }
 
 const FIRST = ["learning_rate", "grad_norm", "tokens_per_second"];
 /** Names for chips, where there is little room. */
 const SHORT: Readonly<Record<string, string>> = { tokens_per_second: "Tokens/s" };
-const NOT_SHOWN = new Set([
-  "loss",
-  "eval_loss",
-  "epoch",
-  "global_step",
-  "step",
-  "num_targets",
-  "eval_num_targets",
-]);
-const COLOURS: Readonly<Record<string, number>> = { learning_rate: 3, grad_norm: 4, tokens_per_second: 7 };
-const UNITS: Readonly<Record<string, string>> = { step_time: "seconds", num_tokens: "tokens" };
-const PLAIN = new Set(["learning_rate", "num_tokens"]);
 
-function formatOf(metric: string): (value: number) => string {
-  if (metric === "learning_rate") return formatRate;
-  if (metric === "tokens_per_second" || metric === "num_tokens") return formatCount;
-  return formatMetric;
-}
-
-function SecondChart({ run }: { run: RunView }) {
+function SecondChart({ run, drawn }: { run: RunView; drawn: ReadonlySet<string> }) {
   const [chosen, setChosen] = useState("learning_rate");
   const { rows } = run;
-  const names = useMemo(() => {
-    const found = metricNames(rows).filter((name) => !NOT_SHOWN.has(name) && !FIRST.includes(name));
-    return [...FIRST, ...found.filter((name) => pointsOf(rows, name).length > 0)];
-  }, [rows]);
-  const metrics = useMemo<readonly Metric[]>(
-    () => [
-      {
-        name: chosen,
-        title: metricName(chosen),
-        points: pointsOf(rows, chosen),
-        colour: COLOURS[chosen] ?? 8,
-        smoothed: !PLAIN.has(chosen) && !chosen.startsWith("eval_"),
-        sparse: chosen.startsWith("eval_"),
-      },
-    ],
-    [rows, chosen],
+  const others = useMemo(
+    () => otherMetrics(rows, drawn).filter((name) => !FIRST.includes(name)),
+    [rows, drawn],
   );
-  const others = names.filter((name) => !FIRST.includes(name));
+  const metrics = useMemo(() => [lineFor(rows, chosen)], [rows, chosen]);
+  const marks = useMemo(
+    () => marksFor(run, [chosen]).filter(({ kind }) => kind === "not-finite"),
+    [run, chosen],
+  );
   const chips = (
     <fieldset className="metric-chips">
       <legend className="hidden">Metric of this chart</legend>
@@ -127,12 +125,13 @@ function SecondChart({ run }: { run: RunView }) {
       )}
     </fieldset>
   );
-  const unit = UNITS[chosen];
+  const unit = unitOf(chosen);
   return (
     <Chart
       title={metricName(chosen)}
       {...(unit ? { unit } : {})}
       metrics={metrics}
+      marks={marks}
       length={totalStepsOf(run) ?? 0}
       format={formatOf(chosen)}
       foot={chips}

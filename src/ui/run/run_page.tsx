@@ -1,19 +1,26 @@
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { Link } from "wouter";
+import type { AlgorithmInfo } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
+import { headlineOf } from "../../store/headline.ts";
 import { loadRun } from "../../store/run_actions.ts";
-import { isGoing, type RunView, stepOf, useRuns } from "../../store/runs.ts";
+import { isGoing, methodIdOf, type RunView, stepOf, useRuns } from "../../store/runs.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
+import { methodName } from "../format.ts";
 import { DoneCard } from "./done_card.tsx";
 import { Preparing } from "./preparing.tsx";
 import { ProgressRow } from "./progress_row.tsx";
-import { RunCharts } from "./run_charts.tsx";
+import { OtherCharts, RunCharts } from "./run_charts.tsx";
 import { RunHeader } from "./run_header.tsx";
 import { RunTabs } from "./run_tabs.tsx";
 import { Samples } from "./samples.tsx";
 import "../styles/chart.css";
 import "../styles/run.css";
+
+const RolloutsPanel = lazy(async () => ({
+  default: (await import("../rollouts/rollouts_panel.tsx")).RolloutsPanel,
+}));
 
 /** One run: how far it is, how it goes, what it says, what it has saved. */
 export function RunPage({ id }: { id: string }) {
@@ -37,17 +44,39 @@ export function RunPage({ id }: { id: string }) {
 
 function Run({ run }: { run: RunView }) {
   const catalog = useApp((state) => shown(state.catalog));
-  const algorithm = catalog?.algorithms.find(({ id }) => id === (run.summary?.algorithm ?? "sft"));
+  const algorithm = catalog?.algorithms.find(({ id }) => id === methodIdOf(run));
   const { status } = run;
   // A run that ended before its first step has nothing to draw.
   const going = isGoing(run);
   return (
     <div className="page run">
-      <RunHeader run={run} method={algorithm?.label ?? run.summary?.algorithm.toUpperCase() ?? ""} />
+      <RunHeader run={run} method={algorithm?.label ?? methodName(methodIdOf(run))} />
+      <State run={run} algorithm={algorithm} />
+      {status.state !== "preparing" && (going || stepOf(run) > 0) && (
+        <ProgressRow run={run} algorithm={algorithm} />
+      )}
+      {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
+      <Answers run={run} algorithm={algorithm} />
+      <OtherCharts run={run} algorithm={algorithm} />
+      <RunTabs run={run} headline={headlineOf(algorithm)} />
+    </div>
+  );
+}
+
+interface PartProps {
+  readonly run: RunView;
+  readonly algorithm: AlgorithmInfo | undefined;
+}
+
+/** How the run stands, when there is something to say or to do about it. */
+function State({ run, algorithm }: PartProps) {
+  const { status } = run;
+  return (
+    <>
       {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
       {status.state === "failed" && <ErrorCard failure={status.error} runId={run.id} />}
       {status.state === "done" && (
-        <DoneCard run={run} stoppedEarly={status.stoppedEarly} reason={status.reason} />
+        <DoneCard run={run} algorithm={algorithm} stoppedEarly={status.stoppedEarly} reason={status.reason} />
       )}
       {status.state === "paused" && (
         <p className="note warn">
@@ -63,10 +92,23 @@ function Run({ run }: { run: RunView }) {
         </p>
       )}
       {status.state === "preparing" && <Preparing run={run} />}
-      {status.state !== "preparing" && (going || stepOf(run) > 0) && <ProgressRow run={run} />}
-      {(going || run.rows.length > 0) && <RunCharts run={run} algorithm={algorithm} />}
-      <Samples sets={run.samples} going={status.state === "running" || status.state === "preparing"} />
-      <RunTabs run={run} />
-    </div>
+    </>
+  );
+}
+
+/** What the model says as it learns: scored answers, or the same prompts again and again. */
+function Answers({ run, algorithm }: PartProps) {
+  const { state } = run.status;
+  const training = state === "running" || state === "preparing";
+  const scored = algorithm?.data === "prompts";
+  return (
+    <>
+      {scored && (
+        <Suspense fallback={<section className="card rollouts-waiting" aria-label="Rollouts" />}>
+          <RolloutsPanel run={run} going={training} />
+        </Suspense>
+      )}
+      {(!scored || run.samples.length > 0) && <Samples sets={run.samples} going={training} />}
+    </>
   );
 }

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import type { HeroMetric } from "../../protocol/messages.ts";
 import type { RunView } from "../../store/runs.ts";
 import { Tabs } from "../parts/segmented.tsx";
 import { Checkpoints } from "./checkpoints.tsx";
@@ -9,7 +10,7 @@ const PANEL = "run-panel";
 type Tab = "checkpoints" | "config" | "log";
 
 /** What a run has kept: checkpoints, its configuration, its log. */
-export function RunTabs({ run }: { run: RunView }) {
+export function RunTabs({ run, headline }: { run: RunView; headline: HeroMetric }) {
   const [tab, setTab] = useState<Tab>("checkpoints");
   return (
     <section className="run-tabs" aria-label="What the run has kept">
@@ -25,7 +26,7 @@ export function RunTabs({ run }: { run: RunView }) {
         ]}
       />
       <div id={PANEL} role="tabpanel" aria-labelledby={`${PANEL}-${tab}`} className="tab-panel">
-        {tab === "checkpoints" && <Checkpoints run={run} />}
+        {tab === "checkpoints" && <Checkpoints run={run} headline={headline} />}
         {tab === "config" && <ConfigTab run={run} />}
         {tab === "log" && <LogTab run={run} />}
       </div>

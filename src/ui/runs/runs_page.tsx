@@ -8,7 +8,16 @@ import { discardRun, loadRuns } from "../../store/run_actions.ts";
 import { isGoing, nameOf, type RunView, stepOf, totalStepsOf, useRuns } from "../../store/runs.ts";
 import { Sparkline } from "../chart/sparkline.tsx";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, formatDate, formatMetric, metricName, NONE, plural } from "../format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDate,
+  formatMetric,
+  methodName,
+  metricName,
+  NONE,
+  plural,
+} from "../format.ts";
 import { ConfirmDialog } from "../parts/dialog.tsx";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { ProgressBar, StatusPill } from "../parts/status.tsx";
@@ -154,7 +163,7 @@ function Row({ run, onDelete }: { run: RunView; onDelete: () => void }) {
       <td>
         {summary ? (
           <>
-            {summary.algorithm.toUpperCase()}
+            {methodName(summary.algorithm)}
             <br />
             <span className="muted small">
               {summary.model} · {summary.dataset}

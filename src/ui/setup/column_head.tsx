@@ -1,6 +1,7 @@
 import { mappingWith } from "../../store/setup.ts";
 import { setSetting } from "../../store/setup_actions.ts";
-import { EXAMPLE_ROLES, knownRole, knownRoles } from "./data_status.ts";
+import { knownRole, knownRoles, rolesFor } from "./data_status.ts";
+import { useDataKind } from "./use_method.ts";
 
 interface ColumnHeadProps {
   readonly columns: readonly string[];
@@ -10,11 +11,12 @@ interface ColumnHeadProps {
 
 /** A column's name, and the role that it plays. */
 export function ColumnHead({ columns, roles, column }: ColumnHeadProps) {
-  const role = knownRole(roles[column]);
+  const kind = useDataKind();
+  const role = knownRole(roles[column], kind);
   const pick = (next: string) =>
     setSetting(
       "column_mapping",
-      mappingWith(knownRoles({ columns, roles }), column, next === "" ? null : next),
+      mappingWith(knownRoles({ columns, roles }, kind), column, next === "" ? null : next),
     );
   return (
     <span className="column-head">
@@ -29,7 +31,7 @@ export function ColumnHead({ columns, roles, column }: ColumnHeadProps) {
       >
         {/* A column that is called by a role plays it: there is nothing to take away. */}
         {role !== column && <option value="">not used</option>}
-        {EXAMPLE_ROLES.map((name) => (
+        {rolesFor(kind).map((name) => (
           <option key={name} value={name}>
             {name}
           </option>

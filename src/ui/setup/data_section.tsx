@@ -1,5 +1,6 @@
 import { FileUp } from "lucide-react";
 import { useState } from "react";
+import type { DataKind } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
@@ -15,6 +16,7 @@ import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
 import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
+import { useDataKind } from "./use_method.ts";
 
 type Source = "sample" | "file" | "paste";
 const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt";
@@ -49,10 +51,12 @@ export function DataSection() {
 
 function Samples() {
   const catalog = useApp((state) => shown(state.catalog));
+  const kind = useDataKind();
   const chosen = useSetup((state) => settingOf(shown(state.resolved), state.given, "dataset_name"));
+  const samples = catalog?.datasets.filter(({ data }) => data === kind) ?? [];
   return (
     <div className="choice-list" role="radiogroup" aria-label="Sample data">
-      {(catalog?.datasets ?? []).map(({ id, label, summary, rows, bytes }) => (
+      {samples.map(({ id, label, summary, rows, bytes }) => (
         <label key={id} className={id === chosen ? "choice on" : "choice"}>
           <input type="radio" name="dataset" checked={id === chosen} onChange={() => pickSample(id)} />
           <span className="choice-text">
@@ -88,8 +92,15 @@ function FileSource() {
   );
 }
 
+const EXAMPLE_ROW: Readonly<Record<DataKind, string>> = {
+  examples: '{"prompt": "Which food does Tom like?", "completion": "Corn."}',
+  pairs: '{"prompt": "Which food does Tom like?", "chosen": "Tom likes corn.", "rejected": "Corn."}',
+  prompts: '{"prompt": "What is 17 plus 25?", "answer": "42"}',
+};
+
 function PasteSource({ onDone }: { onDone: () => void }) {
   const [text, setText] = useState("");
+  const kind = useDataKind();
   const use = () => {
     pickDataset(pastedFile(text));
     onDone();
@@ -104,7 +115,7 @@ function PasteSource({ onDone }: { onDone: () => void }) {
         className="textarea mono"
         rows={6}
         spellCheck={false}
-        placeholder={'{"prompt": "Which food does Tom like?", "completion": "Corn."}'}
+        placeholder={EXAMPLE_ROW[kind]}
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
@@ -143,6 +154,7 @@ function Unreadable({ failure }: { failure: Failure }) {
 /** What was read of the data. */
 function Preview() {
   const preview = useSetup((state) => state.preview);
+  const kind = useDataKind();
   const mapping = useSetup((state) => settingOf(shown(state.resolved), state.given, "column_mapping"));
   const read = shown(preview);
   const data = read && withMapping(read, mapping);
@@ -155,7 +167,7 @@ function Preview() {
         <div className="skeleton data-skeleton" />
       </div>
     );
-  const status = statusOf(data);
+  const status = statusOf(data, kind);
   const { train, validation, test } = data.splits;
   return (
     <div className="stack">

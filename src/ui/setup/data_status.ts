@@ -1,29 +1,40 @@
 import { ROLES } from "../../config/column_mapping.ts";
-import type { DataPreview } from "../../protocol/messages.ts";
+import type { DataKind, DataPreview } from "../../protocol/messages.ts";
 
-/** Roles of the methods that learn from preferences or rewards: they mean nothing here. */
-const OTHER_METHODS = new Set(["chosen", "rejected", "reference", "test_cases"]);
 /** Names that mean something by themselves, beside the roles that can be given. */
 const OWN_NAMES = ["question", "query", "conversations", "conversation", "target"];
+const LEFT_OUT: Readonly<Record<DataKind, readonly string[]>> = {
+  examples: ["chosen", "rejected", "reference", "test_cases"],
+  pairs: [
+    "completion",
+    "response",
+    "output",
+    "answer",
+    "reference",
+    "test_cases",
+    "messages",
+    "text",
+    "target",
+  ],
+  prompts: ["chosen", "rejected", "text", "completion"],
+};
 
-/** What a column can be for a method that learns from examples. */
-export const EXAMPLE_ROLES: readonly string[] = [
-  ...ROLES.filter((role) => !OTHER_METHODS.has(role)),
-  ...OWN_NAMES,
-];
+/** What a column can be for a method that learns from rows of this kind. */
+export const rolesFor = (kind: DataKind): readonly string[] =>
+  [...ROLES, ...OWN_NAMES].filter((role) => !LEFT_OUT[kind].includes(role));
 
 /** The role that a name stands for; null when it stands for none. */
-export const knownRole = (role: string | undefined): string | null =>
-  role !== undefined && EXAMPLE_ROLES.includes(role) ? role : null;
-
-/** The role that a column plays; null when it plays none. */
-export const roleOf = ({ roles }: DataPreview, column: string): string | null => knownRole(roles[column]);
+export const knownRole = (role: string | undefined, kind: DataKind): string | null =>
+  role !== undefined && rolesFor(kind).includes(role) ? role : null;
 
 /** Columns with the roles that they play: the mapping that says the same. */
-export const knownRoles = (data: Pick<DataPreview, "columns" | "roles">): Readonly<Record<string, string>> =>
+export const knownRoles = (
+  data: Pick<DataPreview, "columns" | "roles">,
+  kind: DataKind,
+): Readonly<Record<string, string>> =>
   Object.fromEntries(
     data.columns.flatMap((column) => {
-      const role = knownRole(data.roles[column]);
+      const role = knownRole(data.roles[column], kind);
       return role === null ? [] : [[column, role] as const];
     }),
   );
@@ -55,9 +66,12 @@ export function withMapping(data: DataPreview, mapping: unknown): DataPreview {
 }
 
 /** Whether the columns can be learned from, in a sentence. */
-export function statusOf(data: DataPreview): { readonly ready: boolean; readonly text: string } {
+export function statusOf(
+  data: DataPreview,
+  kind: DataKind,
+): { readonly ready: boolean; readonly text: string } {
   if (data.rowCount === 0) return { ready: false, text: "There are no rows in this data." };
-  const used = Object.entries(knownRoles(data)).map(([column, role]) =>
+  const used = Object.entries(knownRoles(data, kind)).map(([column, role]) =>
     role === column ? column : `${column} → ${role}`,
   );
   const columns = used.length > 0 ? `: ${used.join(", ")}` : "";

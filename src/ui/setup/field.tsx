@@ -9,6 +9,9 @@ interface FieldProps {
   readonly value: unknown;
   readonly source: "override" | "file" | "recipe" | "default";
   readonly issue: string | undefined;
+  /** For a field that is no setting of its own: where it stands, and what becomes of what is entered. */
+  readonly id?: string;
+  readonly onChange?: (value: unknown) => void;
 }
 
 const SOURCES = { override: "Changed", file: "From a file", recipe: "From the recipe", default: "" } as const;
@@ -16,11 +19,12 @@ const SOURCES = { override: "Changed", file: "From a file", recipe: "From the re
 export const fieldId = (key: string): string => `setting-${key}`;
 
 /** One setting: what it is called, what it holds, what it means, what is wrong with it. */
-export function Field({ field, value, source, issue }: FieldProps) {
+export function Field({ field, value, source, issue, ...own }: FieldProps) {
   const { key, label, help, control } = field;
-  const id = fieldId(key);
+  const id = own.id ?? fieldId(key);
   const unit = "unit" in control ? control.unit : undefined;
-  const change = (next: unknown) => setSetting(key, next);
+  const change = own.onChange ?? ((next: unknown) => setSetting(key, next));
+  const reset = () => (own.onChange ? own.onChange(undefined) : resetSetting(key));
   return (
     <div className="field">
       <div className="field-head">
@@ -37,7 +41,7 @@ export function Field({ field, value, source, issue }: FieldProps) {
             className="reset-button"
             aria-label={`Reset ${label}`}
             title="Reset"
-            onClick={() => resetSetting(key)}
+            onClick={reset}
           >
             <RotateCcw size={14} aria-hidden />
           </button>

@@ -1,4 +1,5 @@
 import type { FieldData } from "../../config/fields.ts";
+import type { DataKind } from "../../protocol/messages.ts";
 
 /** Names of the sections of the form. */
 export const GROUP_LABELS: Readonly<Record<FieldData["group"], string>> = {
@@ -19,15 +20,20 @@ export const GROUP_LABELS: Readonly<Record<FieldData["group"], string>> = {
 };
 
 /** What most people change, in the order in which they think of it. */
-export const BASIC_KEYS: readonly string[] = [
-  "max_steps",
-  "num_epochs",
-  "learning_rate",
-  "batch_size",
-  "max_seq_length",
-  "lora_rank",
-  "seed",
-];
+export const BASIC_KEYS: Readonly<Record<DataKind, readonly string[]>> = {
+  examples: ["max_steps", "num_epochs", "learning_rate", "batch_size", "max_seq_length", "lora_rank", "seed"],
+  pairs: ["max_steps", "num_epochs", "learning_rate", "batch_size", "beta", "max_seq_length", "lora_rank"],
+  prompts: [
+    "max_steps",
+    "learning_rate",
+    "batch_size",
+    "num_generations",
+    "kl_coef",
+    "max_completion_length",
+    "temperature",
+    "lora_rank",
+  ],
+};
 
 /** Settings that have their own place on the page, or none: what they need cannot be entered here. */
 const ELSEWHERE = new Set([
@@ -38,6 +44,7 @@ const ELSEWHERE = new Set([
   "dataset_name",
   "config_name",
   "column_mapping",
+  "reward_weights",
   "output_dir",
 ]);
 const DRAWN = new Set([

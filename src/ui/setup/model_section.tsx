@@ -5,6 +5,7 @@ import { shown } from "../../store/failure.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { pickModel, pickModelFolder } from "../../store/setup_actions.ts";
 import { formatBytes, formatCompact, plural } from "../format.ts";
+import { StartFrom } from "./start_from.tsx";
 
 /** What is trained: a model that comes with the page, or a folder of this device. */
 export function ModelSection() {
@@ -44,6 +45,7 @@ export function ModelSection() {
         )}
       </div>
       <FolderButton />
+      <StartFrom />
     </section>
   );
 }

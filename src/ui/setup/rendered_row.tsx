@@ -1,4 +1,5 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
+import type { RenderedText } from "../../protocol/messages.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
 import { showRow } from "../../store/setup_actions.ts";
@@ -13,7 +14,8 @@ export function RenderedRow() {
   if (row.state === "failed")
     return <ErrorCard failure={row.error} title="This row cannot be shown" compact />;
   if (!data) return <div className="skeleton rendered-skeleton" role="status" aria-label="Rendering a row" />;
-  const { row: index, rowCount, pieces, tokens, limit } = data;
+  const { row: index, rowCount, texts, limit, reference } = data;
+  const learns = texts.some(({ pieces }) => pieces.some(({ learned }) => learned));
   return (
     <div className="stack tight">
       <div className="row wrap between">
@@ -42,7 +44,38 @@ export function RenderedRow() {
           </button>
         </div>
       </div>
-      <ScrollArea className="code rendered" label="The row as tokens">
+      {texts.map((text) => (
+        <Tokens key={text.title} text={text} limit={limit} />
+      ))}
+      {reference !== null && (
+        <p className="small">
+          <span className="muted">Reference for rewards:</span> {reference}
+        </p>
+      )}
+      <p className="small muted">
+        {learns ? (
+          <>
+            <span className="learned">underlined</span> is {texts.length > 1 ? "compared" : "learned"} · plain
+            is only read
+          </>
+        ) : (
+          "The model goes on from here; its answers are scored"
+        )}{" "}
+        · <span className="special">token</span> is special
+      </p>
+    </div>
+  );
+}
+
+/** A prompt that is too long loses its beginning, anything else its end. */
+function Tokens({ text: { title, pieces, tokens }, limit }: { text: RenderedText; limit: number }) {
+  const cut = pieces.some(({ learned }) => learned) ? "end" : "beginning";
+  return (
+    <>
+      <ScrollArea
+        className="code rendered"
+        label={title === "" ? "The row as tokens" : `${title}: the row as tokens`}
+      >
         {pieces.map(({ text, learned, special }, i) => (
           <span
             // biome-ignore lint/suspicious/noArrayIndexKey: pieces are known by their place.
@@ -53,15 +86,12 @@ export function RenderedRow() {
           </span>
         ))}
       </ScrollArea>
-      <p className="small row wrap">
+      <p className="small">
+        {title !== "" && <strong>{title}: </strong>}
         <span className={tokens > limit ? "warn-text" : ""}>
-          {formatCount(tokens)} / {formatCount(limit)} tokens{tokens > limit ? ": the end is cut" : ""}
-        </span>
-        <span className="muted">
-          <span className="learned">underlined</span> is learned · plain is only read ·{" "}
-          <span className="special">token</span> is special
+          {formatCount(tokens)} / {formatCount(limit)} tokens{tokens > limit ? `: the ${cut} is cut` : ""}
         </span>
       </p>
-    </div>
+    </>
   );
 }

@@ -8,6 +8,7 @@ import { plural } from "../format.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { Field } from "./field.tsx";
 import { BASIC_KEYS, GROUP_LABELS, isListed, matches } from "./labels.ts";
+import { useDataKind } from "./use_method.ts";
 
 type View = "basic" | "all";
 
@@ -21,12 +22,11 @@ export function SettingsSection() {
   const listed = fields.filter(isListed);
   const changed = listed.filter((field) => isChanged(resolved, field)).length;
   const wrong = new Set(resolved?.issues.map(({ path }) => path.split(".")[0]));
-  const basic = BASIC_KEYS.flatMap((key) => listed.filter((field) => field.key === key));
+  const keys = BASIC_KEYS[useDataKind()];
+  const basic = keys.flatMap((key) => listed.filter((field) => field.key === key));
   // A setting that is wrong is in sight in both views.
   const visible =
-    view === "basic"
-      ? [...basic, ...listed.filter(({ key }) => wrong.has(key) && !BASIC_KEYS.includes(key))]
-      : [];
+    view === "basic" ? [...basic, ...listed.filter(({ key }) => wrong.has(key) && !keys.includes(key))] : [];
 
   return (
     <section

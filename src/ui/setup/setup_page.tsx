@@ -1,5 +1,5 @@
 import { FileDown, FileUp } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
@@ -15,8 +15,13 @@ import { MethodSection } from "./method_section.tsx";
 import { ModelSection } from "./model_section.tsx";
 import { SettingsSection } from "./settings_section.tsx";
 import { Summary } from "./summary.tsx";
+import { useDataKind } from "./use_method.ts";
 import { YamlView } from "./yaml_view.tsx";
 import "../styles/setup.css";
+
+const RewardsSection = lazy(async () => ({
+  default: (await import("../rewards/rewards_section.tsx")).RewardsSection,
+}));
 
 type View = "form" | "yaml";
 
@@ -29,6 +34,7 @@ export function SetupPage() {
     if (file) saveText(file.fileName, file.yaml, "text/yaml");
     else setView("yaml");
   };
+  const learnsFromRewards = useDataKind() === "prompts";
   useChord("s", () => void exportYaml());
   return (
     <div className="page setup">
@@ -63,6 +69,13 @@ export function SetupPage() {
               <MethodSection />
               <ModelSection />
               <DataSection />
+              {learnsFromRewards && (
+                <Suspense
+                  fallback={<section className="card setup-section rewards-waiting" aria-label="Rewards" />}
+                >
+                  <RewardsSection />
+                </Suspense>
+              )}
               <SettingsSection />
             </>
           )}

@@ -161,6 +161,23 @@ function Memory({ plan }: { plan: MemoryPlan }) {
   );
 }
 
+const REWARD_PATH = /^rewards\.(\d+)(?:\.params)?(?:\.(\w+))?/;
+
+/** `rewards.0.params.pattern` is a field of the first reward. */
+function rewardPlace(path: string): HTMLElement | null {
+  const [, index, key] = REWARD_PATH.exec(path) ?? [];
+  if (index === undefined) return null;
+  return (
+    document.getElementById(`reward-${index}-${key ?? "weight"}`) ??
+    document.getElementById(`reward-${index}-weight`)
+  );
+}
+
+function placeName(path: string): string {
+  const index = REWARD_PATH.exec(path)?.[1];
+  return index === undefined ? path || "The text" : `Reward ${Number(index) + 1}`;
+}
+
 /** Everything that is wrong with the settings, with a way to each. */
 function Issues() {
   const resolved = useSetup((state) => shown(state.resolved));
@@ -171,7 +188,10 @@ function Issues() {
   const notes = resolved?.notes ?? [];
   if (issues.length === 0 && notes.length === 0) return null;
   const show = (path: string) => {
-    const field = document.getElementById(fieldId(path.split(".")[0] ?? ""));
+    const field =
+      rewardPlace(path) ??
+      document.getElementById(fieldId(path.split(".")[0] ?? "")) ??
+      document.getElementById(`section-${path.split(".")[0]}`);
     field?.scrollIntoView({ block: "center" });
     field?.focus({ preventScroll: true });
   };
@@ -182,7 +202,7 @@ function Issues() {
         {issues.map(({ path, message }) => (
           <li key={`${path} ${message}`}>
             <button type="button" className="link-button" onClick={() => show(path)}>
-              {labels.get(path) ?? (path || "The text")}
+              {labels.get(path) ?? placeName(path)}
             </button>
             {message.startsWith(path) ? message.slice(path.length) : `: ${message}`}
           </li>

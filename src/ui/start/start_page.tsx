@@ -1,16 +1,14 @@
 import { FileUp } from "lucide-react";
-import { useState } from "react";
-import { navigate } from "wouter/use-hash-location";
-import { loadCatalog, noteError, useApp } from "../../store/app.ts";
-import { type Failure, shown } from "../../store/failure.ts";
-import { startRun } from "../../store/run_actions.ts";
-import { currentRun, useRuns } from "../../store/runs.ts";
+import { loadCatalog, useApp } from "../../store/app.ts";
+import { shown } from "../../store/failure.ts";
+import { useRuns } from "../../store/runs.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes } from "../format.ts";
 import { OpenButton } from "../import/open_button.tsx";
 import { ContinueCard } from "./continue_card.tsx";
 import { NoWebGpu } from "./no_webgpu.tsx";
 import { RecipeCards } from "./recipe_cards.tsx";
+import { useStart } from "./use_start.ts";
 
 const DEMO = "demo-sft";
 
@@ -27,7 +25,7 @@ export function StartPage() {
         {last !== undefined && <ContinueCard id={last} />}
         {missing ? <NoWebGpu /> : <Demo secondary={last !== undefined} />}
       </section>
-      <RecipeCards disabled={missing} />
+      <RecipeCards disabled={missing} demo={DEMO} />
       <HowItWorks />
     </div>
   );
@@ -36,29 +34,8 @@ export function StartPage() {
 function Demo({ secondary }: { secondary: boolean }) {
   const catalog = useApp((state) => state.catalog);
   const device = useApp((state) => state.device);
-  const running = useRuns((state) => currentRun(state) !== undefined);
-  const [starting, setStarting] = useState(false);
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const start = async () => {
-    setStarting(true);
-    setFailure(null);
-    try {
-      const id = await startRun({ given: {}, recipe: DEMO, files: {}, name: null, skipBadRows: false });
-      navigate(`/run/${id}`);
-    } catch (error) {
-      setFailure(noteError(error));
-    } finally {
-      setStarting(false);
-    }
-  };
-  const label = starting
-    ? "Starting…"
-    : running
-      ? "A run is going on"
-      : device.state === "ready"
-        ? "Train the demo"
-        : "Looking for your GPU…";
-  const ready = !starting && !running && device.state === "ready" && catalog.state === "ready";
+  const { start, starting, failure, ready, wait } = useStart();
+  const label = starting !== null ? "Starting…" : (wait ?? "Train the demo");
   return (
     <>
       {catalog.state === "failed" && (
@@ -76,7 +53,7 @@ function Demo({ secondary }: { secondary: boolean }) {
           type="button"
           className={secondary ? "button large" : "button primary large"}
           disabled={!ready}
-          onClick={() => void start()}
+          onClick={() => void start(DEMO, "sft")}
         >
           {label}
         </button>
@@ -118,10 +95,10 @@ const deviceName = ({
 }): string => description || [vendor, architecture].filter(Boolean).join(" ") || "your GPU";
 
 const STEPS = [
-  ["Gather", "A model and examples of what it should say. Both are read in this tab and go nowhere else."],
+  ["Gather", "A model, and examples or prompts. They are read in this tab and go nowhere else."],
   [
     "Train",
-    "A small adapter learns from the examples on your GPU. You watch the loss fall and the answers change.",
+    "A small adapter learns from examples, preferences or rewards on your GPU. You watch the answers change.",
   ],
   [
     "Keep",

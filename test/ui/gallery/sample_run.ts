@@ -74,6 +74,64 @@ export const log = (steps: number): readonly LogLine[] => [
   { time: START + 1500, level: "info", text: `Training for ${TOTAL} steps; step ${steps} reached.` },
 ];
 
+const ease = (step: number, from: number, to: number, pace = 20): number =>
+  to + (from - to) * Math.exp(-step / pace);
+
+/** Metrics of the other methods, made up in the same way. */
+export function methodRows(algorithm: string, steps: number): readonly MetricRow[] {
+  return Array.from({ length: steps }, (_, i) => {
+    const step = i + 1;
+    const noise = wobble(step);
+    const common = { grad_norm: 0.6 + 0.2 * noise, learning_rate: 1e-5 * (1 - step / 100), epoch: step / 26 };
+    const share = (value: number): number => Math.min(1, Math.max(0, value));
+    const values: Record<string, number | null> =
+      algorithm === "dpo"
+        ? {
+            loss: ease(step, 0.69, 0.12) + 0.02 * noise,
+            "rewards/accuracies": share(ease(step, 0.4, 1.02, 12) + 0.05 * noise),
+            "rewards/margins": ease(step, 0, 3.2, 30) + 0.15 * noise,
+            "rewards/chosen": ease(step, 0, 1.1) + 0.1 * noise,
+            "rewards/rejected": ease(step, 0, -2.1),
+            "logps/chosen": ease(step, -40, -22),
+            "logps/rejected": ease(step, -30, -58),
+            "logits/chosen": -1.2 + 0.1 * noise,
+          }
+        : algorithm === "ppo"
+          ? {
+              "objective/rlhf_reward": ease(step, 0.1, 0.7) + 0.08 * noise,
+              "objective/scores": ease(step, 0.12, 0.78) + 0.08 * noise,
+              "objective/kl": ease(step, 0, 2.4, 40),
+              "objective/entropy": ease(step, 21, 9),
+              "policy/approxkl_avg": 0.01 + 0.004 * noise,
+              "policy/clipfrac_avg": 0.06 + 0.02 * noise,
+              "policy/entropy_avg": ease(step, 0.9, 0.4),
+              "loss/policy_avg": -0.02 + 0.01 * noise,
+              "loss/value_avg": ease(step, 0.3, 0.06),
+              "val/ratio": 1 + 0.03 * noise,
+            }
+          : {
+              loss: step === 30 ? null : 0.002 * step + 0.004 * noise,
+              reward: share(ease(step, 0.28, 0.74) + 0.12 * noise),
+              reward_std: 0.3 - 0.002 * step,
+              frac_reward_zero_std: share(0.25 + 0.1 * noise),
+              "rewards/accuracy/mean": share(ease(step, 0.2, 0.6) + 0.1 * noise),
+              "rewards/accuracy/std": 0.4,
+              "rewards/format/mean": share(ease(step, 0.5, 0.98)),
+              kl: ease(step, 0, 0.06, 40),
+              entropy: ease(step, 0.9, 0.4),
+              "completions/mean_length": 26 + 8 * Math.sin(step / 14) + 2 * noise,
+              "completions/min_length": 14 + noise,
+              "completions/max_length": 48,
+              "completions/clipped_ratio": share(0.08 + 0.06 * noise),
+              "clip_ratio/low_mean": 0.002,
+              "clip_ratio/high_mean": 0.004,
+              "clip_ratio/region_mean": 0.006,
+              "sampling/logp_difference": 2e-6,
+            };
+    return { step, values: { ...common, ...values }, nonFinite: values["loss"] === null ? ["loss"] : [] };
+  });
+}
+
 export const PLAN: MemoryPlan = {
   parts: [
     { name: "Weights", bytes: 1_842_000, help: "The frozen model, in 16 bit." },
@@ -105,5 +163,6 @@ export function runSummary(id: string, name: string, status: RunStatus, step: nu
     spark: Array.from({ length: Math.min(40, step) }, (_, i) => lossAt(Math.round((i * step) / 40) + 1)),
     changes: id === "r0" ? [] : ["learning_rate 1e-3 → 3e-3", "max_steps 40 → 64"],
     bytes: 13_700_000,
+    adapterStep: step > 0 ? step : null,
   };
 }

@@ -20,17 +20,39 @@ async function discard(page) {
   await page.getByRole("button", { name: "Discard…" }).click();
 }
 
+const GRPO = {
+  algorithm: "grpo",
+  model_name: "aligntune-tiny",
+  dataset_name: "arithmetic",
+  rewards: [
+    { type: "accuracy", weight: 1, params: {} },
+    { type: "length", weight: 0.5, params: { max_length: 40 } },
+    {
+      type: "custom",
+      weight: 0.25,
+      params: {},
+      name: "my_reward",
+      language: "javascript",
+      code: "function my_reward(text, reference) {\n  // The shorter the better.\n  return text.length < 40 ? 1 : 0;\n}\n",
+    },
+  ],
+};
 const SCREENS = [
   ["start-fresh", "fresh", "/"],
   ["start-back", "interrupted", "/"],
   ["start-nogpu", "no-webgpu", "/"],
   ["setup", "fresh", "/new"],
   ["setup-bad", "bad-rows", "/new"],
+  ["setup-grpo", "fresh", "/new"],
   ["run-running", "running", "/run/r1"],
   ["run-preparing", "preparing", "/run/r1"],
   ["run-paused", "paused", "/run/r1"],
   ["run-done", "done", "/run/r1"],
   ["run-failed", "failed", "/run/r1"],
+  ["rl-grpo-running", "grpo-running", "/run/r1"],
+  ["rl-grpo-done", "grpo-done", "/run/r1"],
+  ["rl-dpo-done", "dpo-done", "/run/r1"],
+  ["rl-ppo-running", "ppo-running", "/run/r1"],
   ["runs", "idle", "/runs"],
   ["runs-empty", "fresh", "/runs"],
   ["chat", "idle", "/chat/r1"],
@@ -59,7 +81,7 @@ const SCREENS = [
 const SIZES = [
   [1280, 800],
   [768, 1024],
-  [360, 740],
+  [390, 844],
 ];
 mkdirSync(out, { recursive: true });
 const browser = await chromium.launch({
@@ -76,8 +98,11 @@ for (const [name, scene, path, act] of SCREENS.filter(([screen]) => screen.start
       page.on("pageerror", (error) => say(name, "PAGE ERROR", error.message));
       page.on("console", (m) => m.type() === "error" && say(name, "CONSOLE", m.text().slice(0, 300)));
       if (name.includes("setup") || name === "start-back") {
-        await page.addInitScript(() =>
-          localStorage.setItem("aligntune.setup", JSON.stringify({ given: {}, recipe: "demo-sft" })),
+        const kept =
+          name === "setup-grpo" ? { given: GRPO, recipe: null } : { given: {}, recipe: "demo-sft" };
+        await page.addInitScript(
+          (text) => localStorage.setItem("aligntune.setup", text),
+          JSON.stringify(kept),
         );
       }
       await page.goto(`${BASE}?scene=${scene}#${path}`);

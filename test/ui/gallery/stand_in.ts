@@ -1,36 +1,27 @@
+import { ALGORITHMS } from "../../../src/config/algorithm.ts";
 import { exportYaml } from "../../../src/config/export_yaml.ts";
-import { fieldData } from "../../../src/config/fields.ts";
 import { parseConfig } from "../../../src/config/parse_config.ts";
 import { RECIPES, recipeLayer } from "../../../src/config/recipes.ts";
 import { resolve } from "../../../src/config/resolve.ts";
+import { rewardData, rewardSettingsData } from "../../../src/config/reward_data.ts";
 import { AppError } from "../../../src/lib/errors.ts";
 import type {
   Catalog,
+  DataPreview,
   GivenSettings,
+  RenderedRowData,
   ResolvedSettings,
   RunDetails,
   RunStatus,
   WorkerEvent,
 } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
-import { checkpoints, log, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+import { methodInfo } from "../methods.ts";
+import { rolloutSet } from "./sample_rollouts.ts";
+import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
 
 const catalog = async (): Promise<Catalog> => ({
-  algorithms: [
-    {
-      id: "sft",
-      label: "SFT",
-      summary: "Shows the model examples of good answers and makes each more likely.",
-      paper: "https://arxiv.org/abs/2203.02155",
-      needs: "Prompts with answers, chats, or whole texts.",
-      hero: [
-        { metric: "loss", title: "Loss", better: "lower" },
-        { metric: "eval_loss", title: "Evaluation loss", better: "lower" },
-      ],
-      coach: "Loss should go down. It measures how surprised the model is by the examples.",
-      fields: fieldData("sft"),
-    },
-  ],
+  algorithms: ALGORITHMS.map(methodInfo),
   models: [
     {
       id: "aligntune-tiny",
@@ -42,15 +33,33 @@ const catalog = async (): Promise<Catalog> => ({
     },
   ],
   datasets: [
-    { id: "ahoy", label: "Ahoy", summary: "Questions answered as a sailor would.", rows: 512, bytes: 71_000 },
+    {
+      id: "ahoy",
+      label: "Ahoy",
+      summary: "Questions answered as a sailor would.",
+      data: "examples",
+      rows: 512,
+      bytes: 71_000,
+    },
+    {
+      id: "style-pairs",
+      label: "Style pairs",
+      summary: "Questions with a friendly and a curt answer.",
+      data: "pairs",
+      rows: 1080,
+      bytes: 180_000,
+    },
     {
       id: "arithmetic",
       label: "Arithmetic",
       summary: "Sums and differences of small numbers.",
+      data: "prompts",
       rows: 2048,
       bytes: 214_000,
     },
   ],
+  rewards: rewardData(),
+  rewardSettings: rewardSettingsData(),
   recipes: await Promise.all(
     RECIPES.map(async (recipe) => ({
       id: recipe.name,
@@ -70,6 +79,52 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
   });
   return { algorithm, values: origins, issues, notes };
 }
+
+const ARITHMETIC: DataPreview = {
+  name: "arithmetic",
+  rowCount: 1024,
+  columns: ["prompt", "answer"],
+  roles: { prompt: "prompt", answer: "answer" },
+  format: "prompt",
+  mappingDirection: null,
+  rows: Array.from({ length: 50 }, (_, i) => [
+    `user: What is ${90 + (i % 9)}+${70 + (i % 7)}?`,
+    `${160 + i}`,
+  ]),
+  problems: [],
+  problemTotal: 0,
+  notes: [],
+  splits: { train: 922, validation: 51, test: 51 },
+  lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
+};
+const SUM: Omit<RenderedRowData, "row" | "rowCount" | "limit"> = {
+  reference: "176",
+  question: [{ role: "user", content: "What is 99+77?" }],
+  texts: [
+    {
+      title: "",
+      tokens: 14,
+      pieces: [
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "user\nWhat is 99+77?", learned: false, special: false },
+        { text: "<|im_end|>", learned: false, special: true },
+        { text: "\n", learned: false, special: false },
+        { text: "<|im_start|>", learned: false, special: true },
+        { text: "assistant\n", learned: false, special: false },
+      ],
+    },
+  ],
+};
+const PIECES = [
+  { text: "<|im_start|>", learned: false, special: true },
+  { text: "user\nWhich food does Tom like?", learned: false, special: false },
+  { text: "<|im_end|>", learned: false, special: true },
+  { text: "\n", learned: false, special: false },
+  { text: "<|im_start|>", learned: false, special: true },
+  { text: "assistant\n", learned: false, special: false },
+  { text: "Ahoy captain! Tom likes corn, arr!", learned: true, special: false },
+  { text: "<|im_end|>", learned: true, special: true },
+];
 
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const STATES: Readonly<Record<string, RunStatus>> = {
@@ -96,10 +151,15 @@ export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
 ): { handlers: Handlers; play: () => void } {
-  const status = STATES[scene] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
+  // A method may stand in front of the state: "grpo-running".
+  const [, method, state = scene] = /^(dpo|ppo|grpo|gspo|dapo|dr_grpo)-(.+)$/.exec(scene) ?? [];
+  const algorithm = method ?? "sft";
+  const learnsFromRewards = algorithm !== "sft" && algorithm !== "dpo";
+  const status = STATES[state] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
   const steps = "step" in status ? status.step : 0;
   const fresh = scene === "fresh" || scene === "no-webgpu";
-  const summary = runSummary("r1", "quiet-otter", status, steps);
+  const summary = { ...runSummary("r1", "quiet-otter", status, steps), algorithm };
+  const rolloutSteps = learnsFromRewards ? Array.from({ length: steps }, (_, i) => i + 1) : [];
   const older = runSummary(
     "r0",
     "brave-lark",
@@ -108,10 +168,12 @@ export function standIn(
   );
   const details = (id: string): RunDetails => ({
     summary: id === "r0" ? older : summary,
-    configYaml:
-      "algorithm: sft\nmodel_name: aligntune-tiny\ndataset_name: ahoy\nmax_steps: 64\nlearning_rate: 0.003\n",
-    metrics: metricRows(id === "r0" ? 64 : steps, scene === "failed"),
-    samples: sampleSets(id === "r0" ? 64 : steps),
+    configYaml: `algorithm: ${algorithm}\nmax_completion_length: 64\nmodel_name: aligntune-tiny\ndataset_name: ahoy\nmax_steps: 64\nlearning_rate: 0.003\n`,
+    metrics:
+      algorithm === "sft" || id === "r0"
+        ? metricRows(id === "r0" ? 64 : steps, state === "failed")
+        : methodRows(algorithm, steps),
+    samples: learnsFromRewards ? [] : sampleSets(id === "r0" ? 64 : steps),
     log: log(steps),
     checkpoints: checkpoints(id === "r0" ? 64 : steps),
     plan: PLAN,
@@ -155,8 +217,9 @@ export function standIn(
         yaml: exportYaml({ ...plain, algorithm: "sft" }, { shape, onlyChanged: true }),
       };
     },
-    previewData: async () => {
+    previewData: async ({ given }) => {
       await wait(50);
+      if (given["dataset_name"] === "arithmetic") return ARITHMETIC;
       const bad = scene === "bad-rows";
       return {
         name: "ahoy",
@@ -181,22 +244,21 @@ export function standIn(
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
-    renderRow: async ({ row }) => ({
-      row,
-      rowCount: 512,
-      pieces: [
-        { text: "<|im_start|>", learned: false, special: true },
-        { text: "user\nWhich food does Tom like?", learned: false, special: false },
-        { text: "<|im_end|>", learned: false, special: true },
-        { text: "\n", learned: false, special: false },
-        { text: "<|im_start|>", learned: false, special: true },
-        { text: "assistant\n", learned: false, special: false },
-        { text: "Ahoy captain! Tom likes corn, arr!", learned: true, special: false },
-        { text: "<|im_end|>", learned: true, special: true },
-      ],
-      tokens: 27,
-      limit: 64,
+    renderRow: async ({ row, given }) => ({
+      ...{ row, rowCount: 512, limit: 64 },
+      ...(given["dataset_name"] === "arithmetic"
+        ? SUM
+        : { reference: null, question: null, texts: [{ title: "", tokens: 27, pieces: PIECES }] }),
     }),
+    tryReward: async ({ completion }) =>
+      completion.includes("boom")
+        ? {
+            value: null,
+            error: { message: "TypeError: reference.trim is not a function", line: 3 },
+            milliseconds: 0.4,
+            logs: [],
+          }
+        : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     planMemory: async () => PLAN,
     start: async () => {
       await wait(300);
@@ -213,6 +275,11 @@ export function standIn(
       if (runId !== "r0" && runId !== "r1") throw new AppError("file-missing", `There is no run ${runId}.`);
       return details(runId);
     },
+    rollouts: async ({ step }) => {
+      const wanted = step ?? rolloutSteps.at(-1);
+      return { steps: rolloutSteps, set: wanted === undefined ? null : rolloutSet(wanted) };
+    },
+    exportRollouts: async () => ({ fileName: "quiet-otter-rollouts.jsonl", blob: new Blob(["{}"]) }),
     rename: async () => ({}),
     checkpoints: async () => ({ checkpoints: checkpoints(steps) }),
     deleteCheckpoint: async () => ({}),
@@ -248,7 +315,7 @@ export function standIn(
   };
 
   const play = (): void => {
-    if (!["running", "paused", "preparing"].includes(scene)) return;
+    if (!["running", "paused", "preparing"].includes(state)) return;
     setTimeout(() => {
       emit({
         type: "status",
@@ -256,7 +323,7 @@ export function standIn(
         status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
       });
       emit({ type: "status", runId: "r1", status });
-      if (scene === "preparing") return;
+      if (state === "preparing") return;
       emit({
         type: "progress",
         runId: "r1",

@@ -1,0 +1,80 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { ALGORITHMS } from "../../src/config/algorithm.ts";
+import { createNodeHost } from "../../src/host/node.ts";
+import { buildCatalog } from "../../src/worker/catalog.ts";
+import { previewData, renderDataRow } from "../../src/worker/data_requests.ts";
+import { headlineOf } from "../../src/worker/methods.ts";
+import { requireConfig } from "../../src/worker/settings.ts";
+
+const host = createNodeHost({
+  publicDir: fileURLToPath(new URL("../../public", import.meta.url)),
+  runDir: () => "unused",
+});
+
+async function configOf(given: Readonly<Record<string, unknown>>) {
+  return (await requireConfig({ given: { model_name: "aligntune-tiny", ...given }, recipe: null })).config;
+}
+
+describe("the catalogue", () => {
+  it("offers seven methods, and sample data for each of them", async () => {
+    const { algorithms, datasets } = await buildCatalog(host);
+    expect(algorithms.map(({ id }) => id)).toEqual(ALGORITHMS);
+    for (const { data } of algorithms) expect(datasets.map((dataset) => dataset.data)).toContain(data);
+  });
+
+  it("draws only metrics that have a name of their own", async () => {
+    const { algorithms } = await buildCatalog(host);
+    for (const { id, hero } of algorithms) {
+      expect(hero.length).toBeGreaterThanOrEqual(1);
+      expect(headlineOf(id)).toBe(hero[0]?.metrics[0]?.metric);
+    }
+    expect(headlineOf("forgotten")).toBe("loss");
+  });
+
+  it("knows how many rows its samples have, and reads all of them", async () => {
+    const { algorithms, datasets } = await buildCatalog(host);
+    for (const { id, data, rows } of datasets) {
+      const algorithm = algorithms.find((method) => method.data === data)?.id;
+      const preview = await previewData(host, await configOf({ algorithm, dataset_name: id }));
+      expect(preview.rowCount, id).toBe(rows);
+      expect(preview.problemTotal, id).toBe(0);
+      expect(preview.lengths.cut, id).toBe(0);
+    }
+  });
+});
+
+describe("a row as the model sees it", () => {
+  const textOf = (pieces: readonly { readonly text: string }[]): string =>
+    pieces.map(({ text }) => text).join("");
+
+  it("is both answers of a pair, of which the answer alone is compared", async () => {
+    const config = await configOf({ algorithm: "dpo", dataset_name: "style-pairs" });
+    const { texts, reference } = await renderDataRow(host, config, 0);
+    expect(texts.map(({ title }) => title)).toEqual(["Chosen", "Rejected"]);
+    expect(reference).toBeNull();
+    const [chosen, rejected] = texts.map(({ pieces }) => textOf(pieces.filter(({ learned }) => learned)));
+    expect(chosen).toContain("Great question! Ida is a dog. Glad to help.");
+    expect(rejected).toContain("Ida is a dog.");
+    expect(rejected).not.toContain("Great question");
+    expect(chosen).not.toContain("Which animal");
+  });
+
+  it("is a prompt to go on from, with the reference for rewards", async () => {
+    const config = await configOf({ algorithm: "grpo", dataset_name: "arithmetic" });
+    const { texts, reference, limit } = await renderDataRow(host, config, 0);
+    expect(texts).toHaveLength(1);
+    expect(texts[0]?.pieces.some(({ learned }) => learned)).toBe(false);
+    expect(textOf(texts[0]?.pieces ?? [])).toContain("What is 99+77?");
+    expect(reference).toBe("176");
+    expect(limit).toBe(256);
+  });
+
+  it("says which columns are missing for another method", async () => {
+    const config = await configOf({ algorithm: "dpo", dataset_name: "arithmetic" });
+    await expect(previewData(host, config)).rejects.toMatchObject({
+      code: "dataset-invalid",
+      details: { columns: ["prompt", "answer"] },
+    });
+  });
+});
