@@ -288,7 +288,7 @@ export class GroupMethod implements Method {
   }
 
   logValues(records: readonly StepRecord[]): Record<string, number> {
-    return groupLogValues(records, this.#config.beta > 0);
+    return groupLogValues(records, this.#config.loss_type, this.#config.beta > 0);
   }
 
   state(): string {
@@ -344,7 +344,11 @@ export function meanByName(list: readonly Readonly<Record<string, number>>[]): R
  * trl's log line. Entropy, kl and clip ratios are means over a micro-batch, then plain means over micro-batches; rewards
  * and lengths belong to the steps in which a rollout began.
  */
-export function groupLogValues(records: readonly StepRecord[], withKl: boolean): Record<string, number> {
+export function groupLogValues(
+  records: readonly StepRecord[],
+  loss: GroupConfig["loss_type"],
+  withKl: boolean,
+): Record<string, number> {
   const last = records.at(-1);
   if (!last) return {};
   const micros = records.flatMap(({ report }) => report.micros);
@@ -363,6 +367,20 @@ export function groupLogValues(records: readonly StepRecord[], withKl: boolean):
     ...meanByName(records.flatMap(({ values }) => (values ? [values] : []))),
     entropy: share("entropy", "live"),
     ...(withKl && { kl: share("kl", "live") }),
+    ...clipValues(loss, share, extreme),
+  };
+}
+
+/** How often the ratio was held back, under the name that trl has for the kind of loss. */
+function clipValues(
+  loss: GroupConfig["loss_type"],
+  share: (of: string, by: string) => number,
+  extreme: (name: string) => number,
+): Record<string, number> {
+  if (loss === "sapo") return {};
+  if (loss === "cispo") return { cispo_clip_ratio: share("cispoClip", "live") };
+  if (loss === "vespo") return { "vespo/phi_seq_mean": share("phi", "rows") };
+  return {
     "clip_ratio/low_mean": share("clipLow", "clipCount"),
     "clip_ratio/high_mean": share("clipHigh", "clipCount"),
     "clip_ratio/region_mean": share("clipRegion", "clipCount"),

@@ -59,6 +59,12 @@ export async function runGrpo(subject: Subject, golden: GoldenCase, mode: Mode):
     rolloutTokens: tokens.reduce((a, b) => a + b, 0),
     maxCompletionLength: param(golden, "max_completion_length"),
   });
+  const bonus =
+    optional(golden, "entropy_coef", 0) /
+    Math.max(
+      1,
+      tokens.reduce((a, b) => a + b, 0),
+    );
   const plain = joined.map((row, i) => ({
     ids: row.ids,
     key: i,
@@ -84,7 +90,7 @@ export async function runGrpo(subject: Subject, golden: GoldenCase, mode: Mode):
       oldLogp: pick(old, width, i, joined[i] ?? { ids: [], targets: [], columns: [] }),
       refLogp: reference[i] ?? [],
     },
-    info: [worth.advantages[i] ?? 0, 0] as const,
+    info: [worth.advantages[i] ?? 0, bonus] as const,
   }));
   engine.accumulate(rows, { micro: 0, step: 0, seed: 0, noise: 0 });
   const gradients = await gradientsOf(engine);

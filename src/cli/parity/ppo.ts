@@ -54,15 +54,17 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
   const values = await engine.score("values", plain);
   const own = (data: Float32Array, row: number) =>
     pick(data, width, row, joined[row] ?? { ids: [], targets: [], columns: [] });
+  const eos = [subject.model.config["eos_token_id"]].flat();
+  const ends = (id: number | undefined) => eos.includes(id);
   const targets = ppoTargets(
     joined.map((_, i) => ({
-      ...{ score: scores[i] ?? Number.NaN, ended: true, oldLogp: own(old, i) },
+      ...{ score: scores[i] ?? Number.NaN, ended: ends(joined[i]?.ids.at(-1)), oldLogp: own(old, i) },
       ...{ refLogp: reference[i] ?? [], values: own(oldValues, i) },
     })),
     {
       klCoef: param(golden, "kl_coef"),
       klEstimator: optional(golden, "kl_estimator", "k1" as const),
-      missingEosPenalty: null,
+      missingEosPenalty: optional<number | null>(golden, "missing_eos_penalty", null),
       gamma: param(golden, "gamma"),
       lam: param(golden, "lam"),
       whitenRewards: optional(golden, "whiten_rewards", false),
