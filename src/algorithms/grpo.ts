@@ -166,7 +166,7 @@ export class GroupMethod implements Method {
   /** A new rollout: generate, score, reference, old policy, advantages. */
   async #rollOut(step: number): Promise<{ values: Record<string, number>; pause: string | undefined }> {
     const config = this.#config;
-    const { completions, values: sampling, pause } = await this.#collect();
+    const { completions, values: sampling, pause } = await this.#collect(step);
     const rows = completions.map((completion, i) => completionRow(live(completion), i));
     const reference = config.beta > 0 ? await this.#engine.score("reference", rows) : [];
     const old = this.#onPolicy ? [] : await this.#engine.score("policy", rows);
@@ -215,11 +215,12 @@ export class GroupMethod implements Method {
    * The completions of a rollout. With dynamic sampling, groups whose rewards are all the same are replaced by groups of
    * further prompts, for a bounded number of rounds; what is then still missing is filled up with such groups.
    */
-  async #collect() {
+  async #collect(step: number) {
     const { rewards, num_generations: size, dynamic_sampling } = this.#config;
     const { dynamic_sampling_max_rounds: rounds } = this.#config;
     const wanted = this.#size / size;
-    let drawn = await this.#source.next(wanted, size);
+    const state = { global_step: step, max_steps: this.totalSteps, epoch: this.#source.place.epoch };
+    let drawn = await this.#source.next(wanted, size, state);
     if (!dynamic_sampling) return { ...drawn, values: {} };
     const kept: Completion[][] = [];
     const flat: Completion[][] = [];
@@ -239,7 +240,7 @@ export class GroupMethod implements Method {
       const missing = wanted - kept.length;
       if (missing <= 0 || round >= rounds || pause !== undefined) break;
       resampled += missing;
-      drawn = await this.#source.next(missing, size);
+      drawn = await this.#source.next(missing, size, state);
       pause ??= drawn.pause;
     }
     const completions = [...kept, ...flat].slice(0, wanted).flat();
@@ -302,6 +303,10 @@ export class GroupMethod implements Method {
     this.#rollouts = state.rollouts;
     this.#rollout = state.rollout;
     this.#source.restore(state.source);
+  }
+
+  close(): void {
+    this.#source.close();
   }
 }
 

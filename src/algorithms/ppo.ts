@@ -142,7 +142,11 @@ export class ProximalPolicyOptimization implements Method {
   /** A new rollout: generate, score, old policy, reference, values, advantages. */
   async #rollOut(step: number): Promise<{ values: Record<string, number>; pause: string | undefined }> {
     const config = this.#config;
-    const { completions, pause } = await this.#source.next(this.#size, 1);
+    const { completions, pause } = await this.#source.next(this.#size, 1, {
+      global_step: step,
+      max_steps: this.totalSteps,
+      epoch: this.#source.place.epoch,
+    });
     const rows = completions.map(completionRow);
     const old = await this.#engine.score("policy", rows);
     const reference = await this.#engine.score("reference", rows);
@@ -230,6 +234,10 @@ export class ProximalPolicyOptimization implements Method {
     this.#klCoef = state.klCoef;
     this.#rollout = state.rollout;
     this.#source.restore(state.source);
+  }
+
+  close(): void {
+    this.#source.close();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { RewardSpec } from "../config/rewards.ts";
+import type { TrainerState } from "../host/user_code.ts";
 import type { BatchRow } from "../model/batch_tables.ts";
 import { adjust } from "../rewards/combine.ts";
 import type { RolloutRecord } from "../rollout/record.ts";
@@ -36,12 +37,13 @@ export interface RolloutSource {
   /** Rollouts of `size` completions, `samplesPerPrompt` a prompt, until every prompt was used once; with a fraction. */
   rolloutsPerEpoch(size: number, samplesPerPrompt: number): number;
   /** Completions of the next prompts, those of one prompt side by side. */
-  next(groups: number, samplesPerPrompt: number): Promise<Drawn>;
+  next(groups: number, samplesPerPrompt: number, state: TrainerState): Promise<Drawn>;
   readonly place: { readonly epoch: number; readonly endsEpoch: boolean };
   /** Rewards of greedy answers to held-out prompts; undefined when nothing is held out. */
   readonly evaluate: (() => Promise<Record<string, number>>) | undefined;
   state(): unknown;
   restore(state: unknown): void;
+  close(): void;
 }
 
 /** What each reward is worth to each completion, row by row, after normalize and clip over the whole rollout. */

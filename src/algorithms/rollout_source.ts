@@ -5,6 +5,7 @@ import { nextPrompts, type PromptStreamOptions } from "../data/prompt_batches.ts
 import type { PromptRow } from "../data/prompt_examples.ts";
 import { type RecordedCompletion, readRollouts } from "../data/rollout_file.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { TrainerState } from "../host/user_code.ts";
 import { AppError } from "../lib/errors.ts";
 import { hash } from "../lib/random.ts";
 import { completionMetrics, isTruncated } from "../losses/completion_metrics.ts";
@@ -147,7 +148,7 @@ class GeneratedRollouts implements RolloutSource {
     return (this.#stream.rows * samplesPerPrompt) / size;
   }
 
-  async next(groups: number, samplesPerPrompt: number): Promise<Drawn> {
+  async next(groups: number, samplesPerPrompt: number, state: TrainerState): Promise<Drawn> {
     const { rows, next } = nextPrompts(this.#stream, groups, this.#cursor);
     this.#epochEnded = next.epoch > this.#cursor.epoch;
     this.#cursor = next;
@@ -159,7 +160,7 @@ class GeneratedRollouts implements RolloutSource {
     );
     const { temperature, top_p, top_k, min_p, repetition_penalty, seed } = this.#config;
     const sampling = { temperature, top_p, top_k, min_p, repetition_penalty, seed };
-    const completions = await this.#answer(prompts, samplesPerPrompt, sampling, keys, first);
+    const completions = await this.#answer(prompts, samplesPerPrompt, sampling, keys, first, state);
     return { completions: completions.list, pause: completions.pause };
   }
 
@@ -169,6 +170,7 @@ class GeneratedRollouts implements RolloutSource {
     sampling: Sampling,
     keys: ArrayLike<number>,
     firstGroup: number,
+    state?: TrainerState,
   ): Promise<{ list: Completion[]; total: readonly (number | null)[]; pause: string | undefined }> {
     const { tokenizer } = this.#tools;
     const { stopIds, padId } = tokenizer;
@@ -195,6 +197,7 @@ class GeneratedRollouts implements RolloutSource {
       unscored.map(({ row, completion: { prompt, text, ids, reference, truncated } }) => ({
         ...{ prompt, completion: text, completionIds: ids, reference, truncated, row },
       })),
+      state,
     );
     const list = unscored.map(({ completion }, i) => ({
       ...completion,
@@ -240,6 +243,10 @@ class GeneratedRollouts implements RolloutSource {
     this.#cursor = cursor;
     this.#groups = groups;
     this.#epochEnded = epochEnded;
+  }
+
+  close(): void {
+    this.#scorer.close();
   }
 }
 
@@ -322,4 +329,6 @@ class RecordedRollouts implements RolloutSource {
   restore(state: unknown): void {
     this.#taken = (state as { taken: number }).taken;
   }
+
+  close(): void {}
 }

@@ -13,6 +13,13 @@ import type { Dataset, TextTools } from "../trainer/prepare_data.ts";
 import type { TrainingRun } from "../trainer/training_run.ts";
 import { peftModules } from "./peft_modules.ts";
 
+/** What the model card says of how the run ended, where it was measured. */
+const CARD_METRICS = [
+  ...["loss", "eval_loss", "mean_token_accuracy", "eval_mean_token_accuracy"],
+  ...["rewards/accuracies", "eval_rewards/accuracies", "rewards/margins", "eval_rewards/margins"],
+  ...["reward", "eval_reward", "kl", "objective/rlhf_reward", "objective/kl"],
+];
+
 export interface ExportOptions {
   readonly run: TrainingRun;
   readonly engine: Engine;
@@ -35,9 +42,7 @@ export async function exportAssets(options: ExportOptions): Promise<readonly Ass
     : { kind: "model" as const, file: await modelFile(engine) };
   const last = Object.assign({}, ...log) as Record<string, unknown>;
   const metrics = Object.fromEntries(
-    ["loss", "eval_loss", "mean_token_accuracy", "eval_mean_token_accuracy"].flatMap((name) =>
-      typeof last[name] === "number" ? [[name, last[name]]] : [],
-    ),
+    CARD_METRICS.flatMap((name) => (typeof last[name] === "number" ? [[name, last[name]]] : [])),
   );
   const { architecture, vendor, description } = engine.gpu.capabilities;
   const template = options.tools.template;

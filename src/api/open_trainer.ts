@@ -142,6 +142,7 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
     exportAssets: () =>
       exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log }),
     close: () => {
+      method.close?.();
       if (!options.gpu) gpu.close();
     },
   };

@@ -7,14 +7,16 @@ import type {
   Limits,
   RewardItem,
   Scored,
+  TrainerState,
   UserCode,
   UserError,
   UserFunction,
   UserSource,
 } from "../host/user_code.ts";
 import { AppError } from "../lib/errors.ts";
-import { callFunction, readScore, readScores, type ScoreMany, threw } from "./call_function.ts";
+import { openDirect } from "../sandbox/direct_function.ts";
 import { adjust, combine } from "./combine.ts";
+import { readScore, readScores, threw } from "./read_score.ts";
 import { BUILT_IN } from "./registry.ts";
 import type { Reward, RewardTools, ScoredItem } from "./reward.ts";
 
@@ -56,7 +58,7 @@ export const MOST_FAILURES = 0.2;
 export interface Scorer {
   readonly names: readonly string[];
   /** Scores a rollout: everything that is to be normalized together. Never rejects for what a reward does. */
-  score(items: readonly ScoredItem[]): Promise<ScoreResult>;
+  score(items: readonly ScoredItem[], state?: TrainerState): Promise<ScoreResult>;
   /** What code of a person printed since it was last asked, by reward. */
   logs(): Readonly<Record<string, readonly string[]>>;
   close(): void;
@@ -92,12 +94,9 @@ async function sourceOf(spec: RewardSpec, title: string, tools: ScorerTools): Pr
 }
 
 /** Parameters of a custom reward reach it by name, as further columns do; a column of that name comes first. */
-function withParams({ params }: RewardSpec, score: ScoreMany): ScoreMany {
-  if (Object.keys(params).length === 0) return score;
-  return (items) => score(items.map((item) => ({ ...item, row: { ...params, ...item.row } })));
+function withParams(items: readonly ScoredItem[], { params }: RewardSpec): readonly RewardItem[] {
+  return items.map(({ truncated: _, ...item }) => ({ ...item, row: { ...params, ...item.row } }));
 }
-
-const plainItem = ({ truncated: _, ...item }: ScoredItem): RewardItem => item;
 
 /** What came back from elsewhere, held to what it should be. */
 function readAll(scored: readonly Scored[], count: number): readonly Scored[] {
@@ -109,7 +108,7 @@ function readAll(scored: readonly Scored[], count: number): readonly Scored[] {
 
 interface Opened {
   readonly name: string;
-  readonly score: (items: readonly ScoredItem[]) => Promise<readonly Scored[]>;
+  readonly score: (items: readonly ScoredItem[], state?: TrainerState) => Promise<readonly Scored[]>;
   readonly opened?: UserFunction;
 }
 
@@ -119,10 +118,12 @@ async function open(spec: RewardSpec, name: string, tools: ScorerTools): Promise
     const score = builtIn(type, spec, tools);
     return { name, score: (items) => Promise.resolve(score(items)) };
   }
-  if (typeof code === "function") {
-    const score = withParams(spec, callFunction(code));
-    return { name, score: (items) => score(items.map(plainItem)) };
-  }
+  const call = (opened: UserFunction, limits: Limits | undefined): Opened => ({
+    ...{ name, opened },
+    score: (items, state) => opened.score(withParams(items, spec), limits, state),
+  });
+  // A program's own function is called in place: nothing can end it, so nothing limits it.
+  if (typeof code === "function") return call(await openDirect(code, name), undefined);
   if (code === undefined && file === undefined) {
     throw new AppError(
       "config-invalid",
@@ -133,9 +134,7 @@ async function open(spec: RewardSpec, name: string, tools: ScorerTools): Promise
   if (userCode === undefined) {
     throw new AppError("config-invalid", `The reward ${name} is source text, which cannot be run here.`);
   }
-  const opened = await userCode.open(await sourceOf(spec, name, tools));
-  const score = withParams(spec, (items) => opened.score(items, limits));
-  return { name, opened, score: (items) => score(items.map(plainItem)) };
+  return call(await userCode.open(await sourceOf(spec, name, tools)), limits);
 }
 
 const crashed = (error: unknown): Scored => {
@@ -148,11 +147,12 @@ async function scoreOne(
   spec: RewardSpec,
   items: readonly ScoredItem[],
   now: () => number,
+  state: TrainerState | undefined,
 ): Promise<RewardScores> {
   const began = now();
   let scored: readonly Scored[];
   try {
-    scored = readAll(await one.score(items), items.length);
+    scored = readAll(await one.score(items, state), items.length);
   } catch (error) {
     if (error instanceof AppError && error.code === "cancelled") throw error;
     scored = items.map(() => crashed(error));
@@ -200,11 +200,11 @@ export async function createScorer(given: readonly RewardSpec[], tools: ScorerTo
       Object.fromEntries(
         opened.flatMap((one) => (one.opened === undefined ? [] : [[one.name, one.opened.logs()]])),
       ),
-    score: async (items) => {
+    score: async (items, state) => {
       const scores: RewardScores[] = [];
       for (const [i, one] of opened.entries()) {
         const spec = rewards[i];
-        if (spec !== undefined) scores.push(await scoreOne(one, spec, items, tools.now));
+        if (spec !== undefined) scores.push(await scoreOne(one, spec, items, tools.now, state));
       }
       const total = combine(
         rewards,

@@ -36,6 +36,8 @@ export interface Method {
   /** All that going on to the same bits needs beside the engine's tensors; survives JSON. */
   state(): unknown;
   restore(state: unknown): void;
+  /** Lets go of what lives outside the engine: processes that run a person's code. */
+  close?(): void;
 }
 
 /** What a method tells beside its steps. */
