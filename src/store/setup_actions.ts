@@ -76,8 +76,10 @@ export function pickMethod(id: string): void {
   const values = shown(resolved);
   const from = algorithmOf(catalog, values);
   const to = catalog?.algorithms.find((algorithm) => algorithm.id === id);
-  if (!catalog || !values || !from || !to || from === to) return;
-  change(switchMethod({ files }, values, [from, to], catalog.datasets));
+  if (!catalog || !from || !to) return;
+  // Nothing was worked out yet, so there is nothing to carry over.
+  if (!values) setSetting("algorithm", id);
+  else change(switchMethod({ files }, values, [from, to], catalog.datasets));
 }
 
 export const resetSetting = (key: string): void => setSetting(key, undefined);

@@ -204,6 +204,8 @@ export class Session {
         saved: outcome.reason === null,
         reason: outcome.reason,
       });
+      if (outcome.reason !== null)
+        this.#journal.log("warn", `Paused at step ${outcome.step}. ${outcome.reason}`);
       this.#journal.record({ status: "paused", step: outcome.step });
     } else {
       if (this.#sampler) await this.sample(outcome.step);

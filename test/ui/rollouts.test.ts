@@ -7,6 +7,7 @@ import {
   sortAnswers,
   widestAdvantage,
 } from "../../src/ui/rollouts/groups.ts";
+import { failedReward } from "../../src/ui/run/reward_failure.ts";
 
 const answer = (group: number, reward: number | null, more: Partial<RolloutAnswer> = {}): RolloutAnswer => ({
   ...{ rollout: 0, step: 1, group, reward, prompt: "Why?", completion: "Because.", rewards: {} },
@@ -67,5 +68,31 @@ describe("what a rollout is drawn by", () => {
       ]),
     ).toBe("system: Be brief.\nuser: Why?");
     expect(promptText({ text: "Why?" })).toBe('{"text":"Why?"}');
+  });
+});
+
+describe("a reward that fails", () => {
+  const set = (failing: number, of = 10) => ({
+    step: 1,
+    answers: Array.from({ length: of }, (_, i) =>
+      answer(0, 1, {
+        completion: `answer ${i}`,
+        rewards: { accuracy: 1, mine: i < failing ? null : 1 },
+        ...(i < failing ? { errors: { mine: `TypeError ${i}` } } : {}),
+      }),
+    ),
+  });
+
+  it("is named with its place and its first failure from more than a fifth of the answers on", () => {
+    expect(failedReward(set(2))).toBeNull();
+    expect(failedReward(set(3))).toEqual({
+      ...{ name: "mine", index: 1, failures: 3, answers: 10 },
+      ...{ message: "TypeError 0", completion: "answer 0" },
+    });
+  });
+
+  it("is none where every reward was merely not applicable", () => {
+    const answers = [answer(0, null, { rewards: { mine: null } })];
+    expect(failedReward({ step: 1, answers })).toBeNull();
   });
 });

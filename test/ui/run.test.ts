@@ -104,6 +104,12 @@ describe("paddedRange", () => {
     expect(paddedRange(null, null)).toEqual([0, 1]);
     expect(paddedRange(2, 2)[1]).toBeGreaterThan(2);
   });
+
+  it("takes values for one that differ by a rounding only", () => {
+    const [low, high] = paddedRange(Math.LN2 - Number.EPSILON, Math.LN2);
+    expect(high - low).toBeGreaterThan(0.05);
+    expect(paddedRange(0, 1e-9)[1]).toBeLessThan(1e-8);
+  });
 });
 
 describe("a band", () => {

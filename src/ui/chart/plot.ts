@@ -137,7 +137,7 @@ export function makePlot(host: HTMLElement, data: uPlot.AlignedData, options: Pl
         },
         {
           ...axis(56),
-          space: 44,
+          space: Math.min(44, height / 5),
           values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : tickText(tick))),
         },
       ],

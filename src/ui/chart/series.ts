@@ -101,9 +101,13 @@ export function sampled<T>(items: readonly T[], most: number): readonly T[] {
   return picked;
 }
 
+/** Values that differ by less than this, relative to their size, are one value: axes cannot tell them apart. */
+const SAME = 1e-6;
+
 /** The range of a chart: the data with 8 % of room on both sides. */
 export function paddedRange(min: number | null, max: number | null): [number, number] {
   if (min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
-  const span = max - min || Math.abs(max) || 1;
+  const size = Math.max(Math.abs(min), Math.abs(max));
+  const span = max - min > SAME * size ? max - min : size || 1;
   return [min - 0.08 * span, max + 0.08 * span];
 }

@@ -1,9 +1,10 @@
 import { Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { FieldData } from "../../config/fields.ts";
 import type { RewardData } from "../../config/reward_data.ts";
 import type { RewardSpec } from "../../config/rewards.ts";
 import { shown } from "../../store/failure.ts";
+import { clearRewardFocus, useRewardFocus } from "../../store/reward_focus.ts";
 import { withChange, withParam } from "../../store/rewards.ts";
 import { useSetup } from "../../store/setup.ts";
 import { formatPercent } from "../format.ts";
@@ -28,7 +29,16 @@ export function RewardCard(props: RewardCardProps) {
   const { rewards, index, share, known, common, onChange, onRemove } = props;
   const reward = rewards[index];
   const issues = useSetup((state) => shown(state.resolved)?.issues);
-  const [trying, setTrying] = useState(false);
+  const [trying, setTrying] = useState<{ readonly completion: string } | null>(null);
+  const card = useRef<HTMLElement>(null);
+  const focus = useRewardFocus((state) => (state.focus?.index === index ? state.focus : null));
+  useEffect(() => {
+    if (!focus) return;
+    setTrying({ completion: focus.completion });
+    clearRewardFocus();
+    card.current?.scrollIntoView({ block: "start" });
+    card.current?.focus({ preventScroll: true });
+  }, [focus]);
   if (!reward) return null;
   const wrong = issuesOf(issues ?? [], index);
   const title = rewardTitle(reward, known);
@@ -38,7 +48,7 @@ export function RewardCard(props: RewardCardProps) {
   const rest = [...wrong].filter(([place]) => !drawn.has(place));
   const [weight, ...others] = common;
   return (
-    <article className="reward-card" aria-label={`Reward ${index + 1}: ${title}`}>
+    <article ref={card} tabIndex={-1} className="reward-card" aria-label={`Reward ${index + 1}: ${title}`}>
       <header className="row between">
         <div className="grow">
           <h3>{title}</h3>
@@ -57,20 +67,13 @@ export function RewardCard(props: RewardCardProps) {
       {known && <NeedsReference known={known} params={reward.params} />}
       <div className="field-grid">
         {weight && (
-          <div>
-            <Field
-              field={weight}
-              id={`reward-${index}-weight`}
-              value={reward.weight}
-              source={reward.weight === weight.default ? "default" : "override"}
-              issue={undefined}
-              onChange={(value) => settle("weight", value ?? weight.default)}
-            />
-            <div className="meter weight-meter" aria-hidden="true">
-              <span className="meter-part" style={{ width: `${100 * share}%` }} />
-            </div>
-            <p className="muted tiny">{formatPercent(share)} of all weights</p>
-          </div>
+          <Weight
+            field={weight}
+            id={`reward-${index}-weight`}
+            value={reward.weight}
+            share={share}
+            onChange={(value) => settle("weight", value ?? weight.default)}
+          />
         )}
         {known?.params.map((field) => (
           <Field
@@ -84,35 +87,82 @@ export function RewardCard(props: RewardCardProps) {
           />
         ))}
       </div>
-      {others.length > 0 && (
-        <details>
-          <summary className="small">Normalize and clip</summary>
-          <div className="field-grid reward-more">
-            {others.map((field) => {
-              const value = reward[field.key as keyof RewardSpec];
-              return (
-                <Field
-                  key={field.key}
-                  field={field}
-                  id={`reward-${index}-${field.key}`}
-                  value={value ?? field.default}
-                  source={value === undefined ? "default" : "override"}
-                  issue={undefined}
-                  onChange={(next) => settle(field.key, next)}
-                />
-              );
-            })}
-          </div>
-        </details>
-      )}
+      {others.length > 0 && <MoreSettings fields={others} reward={reward} index={index} onChange={settle} />}
       {trying ? (
-        <TryReward index={index} code={typeof reward.code === "string" ? reward.code : null} />
+        <TryReward
+          index={index}
+          opening={trying.completion}
+          code={typeof reward.code === "string" ? reward.code : null}
+        />
       ) : (
-        <button type="button" className="button reward-try-button" onClick={() => setTrying(true)}>
+        <button
+          type="button"
+          className="button reward-try-button"
+          onClick={() => setTrying({ completion: "" })}
+        >
           Try it<span className="hidden">: {title}</span>
         </button>
       )}
     </article>
+  );
+}
+
+interface WeightProps {
+  readonly field: FieldData;
+  readonly id: string;
+  readonly value: number;
+  readonly share: number;
+  readonly onChange: (value: unknown) => void;
+}
+
+/** How much a reward counts, by itself and among the others. */
+function Weight({ field, id, value, share, onChange }: WeightProps) {
+  return (
+    <div>
+      <Field
+        field={field}
+        id={id}
+        value={value}
+        source={value === field.default ? "default" : "override"}
+        issue={undefined}
+        onChange={onChange}
+      />
+      <div className="meter weight-meter" aria-hidden="true">
+        <span className="meter-part" style={{ width: `${100 * share}%` }} />
+      </div>
+      <p className="muted tiny">{formatPercent(share)} of all weights</p>
+    </div>
+  );
+}
+
+interface MoreSettingsProps {
+  readonly fields: readonly FieldData[];
+  readonly reward: RewardSpec;
+  readonly index: number;
+  readonly onChange: (key: string, value: unknown) => void;
+}
+
+function MoreSettings({ fields, reward, index, onChange }: MoreSettingsProps) {
+  return (
+    <details>
+      <summary className="small">Normalize and clip</summary>
+      <div className="field-grid reward-more">
+        {fields.map((field) => {
+          const value = reward[field.key as keyof RewardSpec];
+          return (
+            <Field
+              key={field.key}
+              field={field}
+              id={`reward-${index}-${field.key}`}
+              value={value ?? field.default}
+              source={value === undefined ? "default" : "override"}
+              issue={undefined}
+              onChange={(next) => onChange(field.key, next)}
+            />
+          );
+        })}
+      </div>
+    </details>
   );
 }
 

@@ -13,13 +13,15 @@ interface TryRewardProps {
   readonly index: number;
   /** The code as it stands; null for a built-in reward. */
   readonly code: string | null;
+  /** The answer that stands there first. */
+  readonly opening: string;
 }
 
 /** A reward on one answer to one row: the score, what it printed, how long it took, where it failed. */
-export function TryReward({ index, code }: TryRewardProps) {
+export function TryReward({ index, code, opening }: TryRewardProps) {
   const row = useSetup((state) => shown(state.row));
   const trial = useRewardTrials((state) => state.trials[index]);
-  const [completion, setCompletion] = useState("");
+  const [completion, setCompletion] = useState(opening);
   const [sampling, setSampling] = useState(false);
   const id = useId();
   if (!row)

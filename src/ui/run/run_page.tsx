@@ -11,6 +11,8 @@ import { methodName } from "../format.ts";
 import { DoneCard } from "./done_card.tsx";
 import { Preparing } from "./preparing.tsx";
 import { ProgressRow } from "./progress_row.tsx";
+import { failedReward } from "./reward_failure.ts";
+import { RewardFailureCard } from "./reward_failure_card.tsx";
 import { OtherCharts, RunCharts } from "./run_charts.tsx";
 import { RunHeader } from "./run_header.tsx";
 import { RunTabs } from "./run_tabs.tsx";
@@ -71,6 +73,9 @@ interface PartProps {
 /** How the run stands, when there is something to say or to do about it. */
 function State({ run, algorithm }: PartProps) {
   const { status } = run;
+  const last = run.rollouts.find(({ step }) => step === run.rolloutSteps.at(-1));
+  // A pause that nobody asked for has a reason; the answers say whether a reward is to blame.
+  const failure = status.state === "paused" && status.reason !== null && last ? failedReward(last) : null;
   return (
     <>
       {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
@@ -78,9 +83,10 @@ function State({ run, algorithm }: PartProps) {
       {status.state === "done" && (
         <DoneCard run={run} algorithm={algorithm} stoppedEarly={status.stoppedEarly} reason={status.reason} />
       )}
+      {failure && <RewardFailureCard runId={run.id} failure={failure} />}
       {status.state === "paused" && (
         <p className="note warn">
-          Paused at step {status.step}. {status.reason ?? ""}{" "}
+          Paused at step {status.step}. {failure ? "" : (status.reason ?? "")}{" "}
           {status.saved ? "A checkpoint was saved: closing this tab loses nothing." : "Not saved yet."}
         </p>
       )}

@@ -1,24 +1,23 @@
 import { Search } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { FieldData } from "../../config/fields.ts";
-import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { algorithmOf, isChanged, settingOf, useSetup } from "../../store/setup.ts";
+import { isChanged, settingOf, useSetup } from "../../store/setup.ts";
 import { plural } from "../format.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { Field } from "./field.tsx";
 import { BASIC_KEYS, GROUP_LABELS, isListed, matches } from "./labels.ts";
-import { useDataKind } from "./use_method.ts";
+import { useDataKind, useMethod } from "./use_method.ts";
 
 type View = "basic" | "all";
 
 /** The settings that most people change, or all of them with a search. */
 export function SettingsSection() {
-  const catalog = useApp((state) => shown(state.catalog));
+  const method = useMethod();
   const resolved = useSetup((state) => shown(state.resolved));
   const [view, setView] = useState<View>("basic");
   const [query, setQuery] = useState("");
-  const fields = algorithmOf(catalog, resolved)?.fields ?? [];
+  const fields = method?.fields ?? [];
   const listed = fields.filter(isListed);
   const changed = listed.filter((field) => isChanged(resolved, field)).length;
   const wrong = new Set(resolved?.issues.map(({ path }) => path.split(".")[0]));
@@ -107,7 +106,7 @@ function AllSettings({ fields, query, onQuery }: AllSettingsProps) {
 
 function SettingField({ field }: { field: FieldData }) {
   const { key } = field;
-  const value = useSetup((state) => settingOf(shown(state.resolved), state.given, key) ?? null);
+  const value = useSetup((state) => settingOf(shown(state.resolved), state.given, key));
   const source = useSetup((state) => {
     const origin = shown(state.resolved);
     // A value that a file spells out as it is by default is not a change.
@@ -125,6 +124,6 @@ function SettingField({ field }: { field: FieldData }) {
     return `${message}${found.suggestion ? ` Did you mean ${found.suggestion}?` : ""}`;
   });
   // A value that was worked out from others is not one that the person has to keep.
-  const given = source === "default" && field.nullable ? (field.default ?? null) : value;
+  const given = source === "default" && field.nullable ? (field.default ?? null) : (value ?? field.default);
   return <Field field={field} value={given} source={source} issue={issue} />;
 }

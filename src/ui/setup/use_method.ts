@@ -6,7 +6,12 @@ import { algorithmOf, useSetup } from "../../store/setup.ts";
 /** The method that is being set up. */
 export function useMethod(): AlgorithmInfo | undefined {
   const catalog = useApp((state) => shown(state.catalog));
-  return useSetup((state) => algorithmOf(catalog, shown(state.resolved)));
+  return useSetup(
+    ({ given, resolved }) =>
+      // A method that was just picked holds at once, before the worker has checked what follows from it.
+      catalog?.algorithms.find(({ id }) => id === given["algorithm"]) ??
+      algorithmOf(catalog, shown(resolved)),
+  );
 }
 
 /** What its rows hold. */

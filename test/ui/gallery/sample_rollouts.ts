@@ -35,6 +35,19 @@ const GROUPS: readonly (readonly [string, string, readonly Made[]])[] = [
   ["94-88=?", "6", [right("6"), right("6"), right("6"), right("6")]],
 ];
 
+/** A reward of one's own that fails on every answer. */
+export const failingSet = (step: number): RolloutSet => {
+  const set = rolloutSet(step);
+  return {
+    ...set,
+    answers: set.answers.map((answer) => ({
+      ...answer,
+      rewards: { ...answer.rewards, my_reward: null },
+      errors: { my_reward: FAILED },
+    })),
+  };
+};
+
 /** Four prompts with four answers each, made up; the last group has no signal. */
 export function rolloutSet(step: number): RolloutSet {
   const answers = GROUPS.flatMap(([question, reference, made], group) => {

@@ -51,6 +51,7 @@ const SCREENS = [
   ["run-failed", "failed", "/run/r1"],
   ["rl-grpo-running", "grpo-running", "/run/r1"],
   ["rl-grpo-done", "grpo-done", "/run/r1"],
+  ["rl-grpo-broken", "grpo-broken", "/run/r1"],
   ["rl-dpo-done", "dpo-done", "/run/r1"],
   ["rl-ppo-running", "ppo-running", "/run/r1"],
   ["runs", "idle", "/runs"],

@@ -17,7 +17,7 @@ import type {
 } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import { methodInfo } from "../methods.ts";
-import { rolloutSet } from "./sample_rollouts.ts";
+import { failingSet, rolloutSet } from "./sample_rollouts.ts";
 import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
 
 const catalog = async (): Promise<Catalog> => ({
@@ -132,6 +132,12 @@ const STATES: Readonly<Record<string, RunStatus>> = {
   done: { state: "done", step: 64, stoppedEarly: false, reason: null },
   running: { state: "running", step: 42 },
   paused: { state: "paused", step: 42, saved: true, reason: null },
+  broken: {
+    state: "paused",
+    step: 42,
+    saved: false,
+    reason: "The reward my_reward failed on 16 of 16 answers.",
+  },
   interrupted: { state: "interrupted", step: 40 },
   preparing: { state: "preparing", what: "model", done: 1_100_000, total: 1_897_000, unit: "bytes" },
   failed: {
@@ -155,6 +161,7 @@ export function standIn(
   const [, method, state = scene] = /^(dpo|ppo|grpo|gspo|dapo|dr_grpo)-(.+)$/.exec(scene) ?? [];
   const algorithm = method ?? "sft";
   const learnsFromRewards = algorithm !== "sft" && algorithm !== "dpo";
+  const setOf = state === "broken" ? failingSet : rolloutSet;
   const status = STATES[state] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
   const steps = "step" in status ? status.step : 0;
   const fresh = scene === "fresh" || scene === "no-webgpu";
@@ -277,7 +284,7 @@ export function standIn(
     },
     rollouts: async ({ step }) => {
       const wanted = step ?? rolloutSteps.at(-1);
-      return { steps: rolloutSteps, set: wanted === undefined ? null : rolloutSet(wanted) };
+      return { steps: rolloutSteps, set: wanted === undefined ? null : setOf(wanted) };
     },
     exportRollouts: async () => ({ fileName: "quiet-otter-rollouts.jsonl", blob: new Blob(["{}"]) }),
     rename: async () => ({}),
@@ -315,7 +322,7 @@ export function standIn(
   };
 
   const play = (): void => {
-    if (!["running", "paused", "preparing"].includes(state)) return;
+    if (!["running", "paused", "broken", "preparing"].includes(state)) return;
     setTimeout(() => {
       emit({
         type: "status",
