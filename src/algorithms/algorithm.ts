@@ -39,6 +39,9 @@ export interface Generation {
   readonly maxLength: number;
 }
 
+/** What an algorithm asks of its engine, beside the room that its data takes. */
+export type EngineNeeds = Pick<Prepared, "micros" | "objective" | "needs">;
+
 /** An algorithm's data, ready to train on, and what to plan for. */
 export interface Prepared {
   /** Undefined when the rows are recorded rollouts. */

@@ -13,7 +13,14 @@ import { batchOptions } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
 import { loadDataset, type PreferenceData, preferenceData } from "../trainer/prepare_data.ts";
 import type { MicroMetrics } from "../trainer/report.ts";
-import { type Algorithm, largest, movesReference, type Prepared, type PrepareInput } from "./algorithm.ts";
+import {
+  type Algorithm,
+  type EngineNeeds,
+  largest,
+  movesReference,
+  type Prepared,
+  type PrepareInput,
+} from "./algorithm.ts";
 
 /**
  * DPO, Direct Preference Optimization, arXiv:2305.18290, equation 7, and the losses that came after it.
@@ -27,10 +34,20 @@ export const dpo: Algorithm<DpoConfig> = { prepare };
 async function prepare({ host, config, tools, skipBadRows }: PrepareInput<DpoConfig>): Promise<Prepared> {
   const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
   const data = preferenceData(dataset, tools, config);
-  const { train, validation } = data;
-  const precomputed = config.precompute_ref_log_probs;
+  const { train, validation, notes } = data;
   return {
-    ...{ dataset, notes: data.notes, trainRows: train.length, heldOutRows: validation.length },
+    ...{ dataset, notes, trainRows: train.length, heldOutRows: validation.length, generation: undefined },
+    ...preferencePlan(config, data),
+  };
+}
+
+/** What the engine must hold for these pairs, and the algorithm at work on it. */
+export function preferencePlan(
+  config: DpoConfig,
+  data: PreferenceData,
+): EngineNeeds & Pick<Prepared, "capacity" | "maxLength" | "start"> {
+  const { train, validation } = data;
+  return {
     capacity: largest([
       pairCapacity(train, config.batch_size),
       pairCapacity(validation, config.eval_batch_size),
@@ -39,9 +56,8 @@ async function prepare({ host, config, tools, skipBadRows }: PrepareInput<DpoCon
     micros: config.gradient_accumulation_steps,
     objective: dpoObjective(lossSettings(config)),
     needs: { reference: !config.reference_free },
-    generation: undefined,
     start: async ({ engine }) => {
-      const known = precomputed ? await precompute(engine, data) : undefined;
+      const known = config.precompute_ref_log_probs ? await precompute(engine, data) : undefined;
       return new PreferenceOptimization(engine, config, data, known);
     },
   };

@@ -14,7 +14,13 @@ import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
-import { type Algorithm, movesReference, type Prepared, type PrepareInput } from "./algorithm.ts";
+import {
+  type Algorithm,
+  type EngineNeeds,
+  movesReference,
+  type Prepared,
+  type PrepareInput,
+} from "./algorithm.ts";
 import {
   adjustedRewards,
   type Completion,
@@ -46,11 +52,17 @@ async function prepare(input: PrepareInput<GroupConfig>): Promise<Prepared> {
   });
   return {
     ...rollouts.prepared,
+    ...groupPlan(config),
+    start: async ({ gpu, engine, host, events }) =>
+      new GroupMethod(engine, config, await rollouts.open({ gpu, engine, host, events }), events),
+  };
+}
+
+export function groupPlan(config: GroupConfig): EngineNeeds {
+  return {
     micros: config.gradient_accumulation_steps,
     objective: groupObjective(lossSettings(config), config.temperature),
     needs: { reference: config.beta > 0 },
-    start: async ({ gpu, engine, host, events }) =>
-      new GroupMethod(engine, config, await rollouts.open({ gpu, engine, host, events }), events),
   };
 }
 

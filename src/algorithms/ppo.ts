@@ -20,7 +20,7 @@ import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
-import type { Algorithm, Prepared, PrepareInput } from "./algorithm.ts";
+import type { Algorithm, EngineNeeds, Prepared, PrepareInput } from "./algorithm.ts";
 import { meanByName, recordScores } from "./grpo.ts";
 import { type Completion, completionRow, logpGap, type RolloutSource, recordOf } from "./rollout.ts";
 import { prepareRollouts } from "./rollout_source.ts";
@@ -38,13 +38,11 @@ export const ppo: Algorithm<PpoConfig> = { prepare };
 
 async function prepare(input: PrepareInput<PpoConfig>): Promise<Prepared> {
   const { config } = input;
-  const completions = config.batch_size * config.gradient_accumulation_steps;
+  const completions = rolloutSize(config);
   const rollouts = await prepareRollouts(input, { completions, samplesPerPrompt: 1 });
   return {
     ...rollouts.prepared,
-    micros: Math.ceil(completions / config.num_mini_batches / config.batch_size),
-    objective: ppoObjective(config),
-    needs: { reference: true, value: true },
+    ...ppoPlan(config),
     start: async ({ gpu, engine, host, events }) =>
       new ProximalPolicyOptimization(
         engine,
@@ -53,6 +51,19 @@ async function prepare(input: PrepareInput<PpoConfig>): Promise<Prepared> {
         events,
       ),
   };
+}
+
+export function ppoPlan(config: PpoConfig): EngineNeeds {
+  return {
+    micros: Math.ceil(rolloutSize(config) / config.num_mini_batches / config.batch_size),
+    objective: ppoObjective(config),
+    needs: { reference: true, value: true },
+  };
+}
+
+/** Completions of a rollout. */
+function rolloutSize(config: PpoConfig): number {
+  return config.batch_size * config.gradient_accumulation_steps;
 }
 
 /** A completion with what its tokens were worth; everything is of its own tokens, in order. */
@@ -97,9 +108,8 @@ export class ProximalPolicyOptimization implements Method {
     this.evaluate = source.evaluate;
   }
 
-  /** Completions of a rollout. */
   get #size(): number {
-    return this.#config.batch_size * this.#config.gradient_accumulation_steps;
+    return rolloutSize(this.#config);
   }
 
   get #stepsPerRollout(): number {

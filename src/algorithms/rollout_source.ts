@@ -53,7 +53,8 @@ export async function prepareRollouts(
   return input.config.rollouts_path === null ? fromPrompts(input, shape) : fromFile(input, shape);
 }
 
-function capacityOf(config: RewardConfig, maxLength: number, maxCompletion: number): Capacity {
+/** What any micro-batch of completions of these lengths can need at most. */
+export function rolloutCapacity(config: RewardConfig, maxLength: number, maxCompletion: number): Capacity {
   const R = config.batch_size;
   return { N: R * maxLength, M: R * maxCompletion, R };
 }
@@ -81,7 +82,11 @@ async function fromPrompts(
   return {
     prepared: {
       ...{ dataset, notes: data.notes, trainRows: data.train.length, heldOutRows: data.validation.length },
-      ...{ capacity: capacityOf(config, maxLength, config.max_completion_length), maxLength, generation },
+      ...{
+        capacity: rolloutCapacity(config, maxLength, config.max_completion_length),
+        maxLength,
+        generation,
+      },
     },
     open: async (parts) => {
       const { host: runHost } = parts;
@@ -279,7 +284,7 @@ async function fromFile(
   return {
     prepared: {
       ...{ dataset: undefined, notes, trainRows: lines.length, heldOutRows: 0, generation: undefined },
-      ...{ capacity: capacityOf(config, maxLength, maxCompletion), maxLength },
+      ...{ capacity: rolloutCapacity(config, maxLength, maxCompletion), maxLength },
     },
     open: async () => new RecordedRollouts(lines, tools),
   };
