@@ -49,8 +49,7 @@ async function prepare(input: PrepareInput<GroupConfig>): Promise<Prepared> {
     micros: config.gradient_accumulation_steps,
     objective: groupObjective(lossSettings(config), config.temperature),
     needs: { reference: config.beta > 0 },
-    start: async ({ gpu, engine, host, events }) =>
-      new GroupMethod(engine, config, await rollouts.open({ gpu, engine, host, events }), events),
+    start: async (parts) => new GroupMethod(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 

@@ -45,13 +45,8 @@ async function prepare(input: PrepareInput<PpoConfig>): Promise<Prepared> {
     micros: Math.ceil(completions / config.num_mini_batches / config.batch_size),
     objective: ppoObjective(config),
     needs: { reference: true, value: true },
-    start: async ({ gpu, engine, host, events }) =>
-      new ProximalPolicyOptimization(
-        engine,
-        config,
-        await rollouts.open({ gpu, engine, host, events }),
-        events,
-      ),
+    start: async (parts) =>
+      new ProximalPolicyOptimization(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 
