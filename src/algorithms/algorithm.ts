@@ -3,10 +3,12 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Host } from "../host/host.ts";
 import type { Capacity } from "../model/batch_tables.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import type { BaseFormat } from "../model/weights.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { Method, MethodEvents } from "../trainer/method.ts";
 import type { Objective } from "../trainer/objective.ts";
 import type { Dataset, SftData, TextTools } from "../trainer/prepare_data.ts";
+import type { RewardModelOptions } from "../trainer/reward_model.ts";
 
 /** What an algorithm is, to whoever opens a run. One file each; see registry.ts. */
 export interface Algorithm<C extends RunConfig = RunConfig> {
@@ -59,6 +61,8 @@ export interface Prepared {
   readonly objective: Objective;
   readonly needs: ModelNeeds;
   readonly generation: Generation | undefined;
+  /** A model that scores answers, with the sizes of one pass. */
+  readonly rewardModel?: Pick<RewardModelOptions, "files" | "capacity"> | undefined;
   /** The algorithm at work on an engine that was made for all this. Throws `gpu-out-of-memory`. */
   start(parts: StartParts): Promise<Method>;
 }
@@ -68,6 +72,8 @@ export interface StartParts {
   readonly engine: Engine;
   readonly host: Host;
   readonly events: MethodEvents;
+  /** How frozen weights are kept in this run. */
+  readonly baseFormat: BaseFormat;
 }
 
 /** Whether a moving reference follows the policy after this many optimizer steps. */

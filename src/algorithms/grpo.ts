@@ -53,8 +53,7 @@ async function prepare(input: PrepareInput<GroupConfig>): Promise<Prepared> {
   return {
     ...rollouts.prepared,
     ...groupPlan(config),
-    start: async ({ gpu, engine, host, events }) =>
-      new GroupMethod(engine, config, await rollouts.open({ gpu, engine, host, events }), events),
+    start: async (parts) => new GroupMethod(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 

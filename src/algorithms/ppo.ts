@@ -43,13 +43,8 @@ async function prepare(input: PrepareInput<PpoConfig>): Promise<Prepared> {
   return {
     ...rollouts.prepared,
     ...ppoPlan(config),
-    start: async ({ gpu, engine, host, events }) =>
-      new ProximalPolicyOptimization(
-        engine,
-        config,
-        await rollouts.open({ gpu, engine, host, events }),
-        events,
-      ),
+    start: async (parts) =>
+      new ProximalPolicyOptimization(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 

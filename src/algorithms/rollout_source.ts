@@ -1,6 +1,7 @@
 import type { GroupConfig, PpoConfig } from "../config/fields.ts";
 import { rewardNames } from "../config/rewards.ts";
 import type { DataCursor } from "../data/batches.ts";
+import type { Turns } from "../data/example.ts";
 import { nextPrompts, type PromptStreamOptions } from "../data/prompt_batches.ts";
 import type { PromptRow } from "../data/prompt_examples.ts";
 import { type RecordedCompletion, readRollouts } from "../data/rollout_file.ts";
@@ -17,12 +18,14 @@ import {
   recordScores,
   type ScoreResult,
   type Scorer,
+  type ScorerTools,
 } from "../rewards/scorer.ts";
 import { Generator } from "../rollout/generator.ts";
 import { GREEDY, type Sampling } from "../rollout/sampling.ts";
 import type { Engine } from "../trainer/engine.ts";
 import { mean } from "../trainer/metrics.ts";
 import { loadDataset, type PromptData, promptData, type TextTools } from "../trainer/prepare_data.ts";
+import { checkPrompts, openRewardModel, RewardModel } from "../trainer/reward_model.ts";
 import type { Generation, Prepared, PrepareInput, StartParts } from "./algorithm.ts";
 import type { Completion, Drawn, RolloutSource } from "./rollout.ts";
 
@@ -37,7 +40,14 @@ export interface RolloutShape {
 export interface PreparedRollouts {
   readonly prepared: Pick<
     Prepared,
-    "dataset" | "notes" | "trainRows" | "heldOutRows" | "capacity" | "maxLength" | "generation"
+    | "dataset"
+    | "notes"
+    | "trainRows"
+    | "heldOutRows"
+    | "capacity"
+    | "maxLength"
+    | "generation"
+    | "rewardModel"
   >;
   open(parts: StartParts): Promise<RolloutSource>;
 }
@@ -57,6 +67,24 @@ export async function prepareRollouts(
 export function rolloutCapacity(config: RewardConfig, maxLength: number, maxCompletion: number): Capacity {
   const R = config.batch_size;
   return { N: R * maxLength, M: R * maxCompletion, R };
+}
+
+/** The model of reward_model_name, checked against the prompts. */
+async function rewardModelFor(
+  host: PrepareInput["host"],
+  config: RewardConfig,
+  data: PromptData,
+  maxLength: number,
+): Promise<Prepared["rewardModel"]> {
+  if (config.algorithm !== "ppo" || config.reward_model_name === null) return undefined;
+  const files = await openRewardModel(host, config.reward_model_name);
+  checkPrompts(
+    files,
+    [...data.train, ...data.validation].map(({ prompt }) => prompt),
+  );
+  // One row may fill a pass alone: its own tokenizer may need more tokens than the policy's for the same text.
+  const R = Math.max(config.batch_size, 4);
+  return { files, capacity: { N: R * maxLength, R } };
 }
 
 async function fromPrompts(
@@ -79,6 +107,7 @@ async function fromPrompts(
     maxPromptTokens: longest * Math.min(maxSequences, 8),
     maxLength,
   };
+  const rewardModel = await rewardModelFor(host, config, data, maxLength);
   return {
     prepared: {
       ...{ dataset, notes: data.notes, trainRows: data.train.length, heldOutRows: data.validation.length },
@@ -87,18 +116,41 @@ async function fromPrompts(
         maxLength,
         generation,
       },
+      rewardModel,
     },
     open: async (parts) => {
       const { host: runHost } = parts;
+      // What may not fit comes first: a scorer may hold processes of its own.
+      const generator = await openGenerator(parts.gpu, parts.engine, generation);
       const scorer = await createScorer(config.rewards, {
         userCode: runHost.userCode,
         readFile: (path) => runHost.readText(path),
         maxCompletionLength: config.max_completion_length,
         now: () => runHost.now(),
+        rewardModel: rewardModel && (await openScoring(rewardModel, parts)),
       });
-      const generator = await openGenerator(parts.gpu, parts.engine, generation);
       return new GeneratedRollouts(config, data, tools, shape, generator, scorer);
     },
+  };
+}
+
+/** The reward model on the device, as the scorer calls it. Says once when answers are too long for it. */
+async function openScoring(
+  planned: NonNullable<Prepared["rewardModel"]>,
+  { gpu, engine, baseFormat, events }: StartParts,
+): Promise<NonNullable<ScorerTools["rewardModel"]>> {
+  const model = await RewardModel.create(gpu, { ...planned, baseFormat, profile: engine.profile });
+  let told = false;
+  return async (items) => {
+    const texts = items.map(({ prompt, completion }) => ({ prompt: prompt as Turns, completion }));
+    const { values, cut } = await model.score(texts);
+    if (cut > 0 && !told) {
+      told = true;
+      events.note(
+        `${cut} of ${items.length} answers with their prompts are longer than the ${model.maxLength} tokens that the reward model ${model.name} reads here: it sees their last ones.`,
+      );
+    }
+    return values;
   };
 }
 

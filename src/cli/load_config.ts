@@ -34,6 +34,7 @@ const PATH_KEYS = [
   "eval_dataset_name",
   "adapter_name_or_path",
   "rollouts_path",
+  "reward_model_name",
 ];
 
 /**

@@ -10,7 +10,7 @@ import {
   whyNoSuchReward,
 } from "./reward_catalog.ts";
 import { languageOfCode, languageOfFile } from "./reward_source.ts";
-import type { RewardSpec } from "./rewards.ts";
+import { REWARD_MODEL, type RewardSpec } from "./rewards.ts";
 import { nearest } from "./suggest.ts";
 
 /** What a check has against the rewards; `inner` is the place within the list: `0.params.min_length`. */
@@ -128,6 +128,22 @@ function checkCustom(reward: RewardSpec): Checked {
   return { reward, findings };
 }
 
+function checkModel(reward: RewardSpec): Checked {
+  const findings = [
+    ...Object.keys(reward.params).map((key) => ({
+      inner: `params.${key}`,
+      message: `${REWARD_MODEL} has no parameter ${key}. It has none; reward_model_name says which model scores.`,
+    })),
+    ...(["code", "file"] as const)
+      .filter((key) => reward[key] !== undefined)
+      .map((key) => ({
+        inner: key,
+        message: `${REWARD_MODEL} is the score of reward_model_name and takes no code of its own. Write type: custom for a reward with code.`,
+      })),
+  ];
+  return { reward, findings };
+}
+
 function checkUnknown(reward: RewardSpec): Checked {
   const { type, code, file } = reward;
   const why = whyNoSuchReward(type);
@@ -158,14 +174,15 @@ function checkClip({ clip }: RewardSpec): readonly RewardFinding[] {
   return [{ inner: "clip", message: `clip goes from ${low} to ${high}. Write the smaller number first.` }];
 }
 
-function checkReward(reward: RewardSpec): Checked {
+function checkOne(reward: RewardSpec): Checked {
+  if (reward.type === "custom") return checkCustom(reward);
+  if (reward.type === REWARD_MODEL) return checkModel(reward);
   const id = rewardNamed(reward.type);
-  const { reward: read, findings } =
-    reward.type === "custom"
-      ? checkCustom(reward)
-      : id === undefined
-        ? checkUnknown(reward)
-        : checkBuiltIn(id, reward);
+  return id === undefined ? checkUnknown(reward) : checkBuiltIn(id, reward);
+}
+
+function checkReward(reward: RewardSpec): Checked {
+  const { reward: read, findings } = checkOne(reward);
   return { reward: read, findings: [...findings, ...checkClip(reward)] };
 }
 

@@ -1,4 +1,5 @@
 import { type Algorithm, isGroupAlgorithm, usesRewards } from "./algorithm.ts";
+import { REWARD_MODEL, type RewardSpec } from "./rewards.ts";
 
 /** Settings while they are being worked out; every key of the algorithm is present. */
 export type Draft = Record<string, unknown>;
@@ -25,7 +26,21 @@ function deriveGroup(draft: Draft, algorithm: Algorithm): void {
   fill(draft, "overlong_buffer", Math.max(1, Math.floor(num(draft, "max_completion_length") / 5)));
 }
 
-function deriveRollout(draft: Draft): void {
+/** The reward model's score is one more reward, and the only one where none were asked for. */
+function deriveRewardModel(draft: Draft, isGiven: (key: string) => boolean): void {
+  const { rewards, reward_weights: weights, reward_model_name: model } = draft;
+  if (typeof model !== "string" || !Array.isArray(rewards)) return;
+  const score: RewardSpec = { type: REWARD_MODEL, weight: 1, params: {} };
+  const asked: readonly RewardSpec[] = isGiven("rewards") ? rewards : [];
+  if (asked.some(({ type }) => type === REWARD_MODEL)) return;
+  draft["rewards"] = [...asked, score];
+  if (Array.isArray(weights) && weights.length === asked.length && weights.length > 0) {
+    draft["reward_weights"] = [...weights, score.weight];
+  }
+}
+
+function deriveRollout(draft: Draft, isGiven: (key: string) => boolean): void {
+  deriveRewardModel(draft, isGiven);
   fill(
     draft,
     "max_prompt_length",
@@ -64,7 +79,7 @@ export function derive(draft: Draft, algorithm: Algorithm, isGiven: (key: string
   if (!isGiven("max_seq_length") && isGiven("max_prompt_length") && isGiven("max_completion_length")) {
     draft["max_seq_length"] = num(draft, "max_prompt_length") + num(draft, "max_completion_length");
   }
-  deriveRollout(draft);
+  deriveRollout(draft, isGiven);
   if (isGroupAlgorithm(algorithm)) deriveGroup(draft, algorithm);
   if (draft["rollouts_path"] !== null && !isGiven("dynamic_sampling") && algorithm === "dapo") {
     draft["dynamic_sampling"] = false;

@@ -1,7 +1,10 @@
 import * as z from "zod/mini";
 import type { RewardLanguage } from "./reward_source.ts";
 
-/** One reward: its value times its weight is added to the sum. `type` names a built-in one, or is `custom` with `code` or `file`. */
+/** The type of the reward whose value is the score of reward_model_name. */
+export const REWARD_MODEL = "reward_model";
+
+/** One reward: its value times its weight is added to the sum. `type` names a built-in one, is `custom` with `code` or `file`, or REWARD_MODEL. */
 export interface RewardSpec {
   readonly type: string;
   readonly weight: number;

@@ -1,5 +1,6 @@
 import type { Algorithm } from "./algorithm.ts";
 import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "./fields.ts";
+import { REWARD_MODEL } from "./rewards.ts";
 
 /** What a rule has against a configuration: the setting to change, and what is wrong with it. */
 export interface Finding {
@@ -232,6 +233,25 @@ const rolloutRules: readonly Rule<GroupConfig | PpoConfig>[] = [
     c.reward_weights.length !== c.rewards.length && {
       key: "reward_weights",
       message: `reward_weights has ${c.reward_weights.length} entries and there are ${c.rewards.length} rewards; each reward needs one weight.`,
+    },
+  (c) => {
+    const models = c.rewards.filter(({ type }) => type === REWARD_MODEL).length;
+    return (
+      models > 1 && {
+        key: "rewards",
+        message: `The rewards name ${REWARD_MODEL} ${models} times, and a run has one reward model. Keep one of them.`,
+      }
+    );
+  },
+  (c) =>
+    c.rollouts_path === null &&
+    c.rewards.some(({ type }) => type === REWARD_MODEL) &&
+    (c.algorithm !== "ppo" || c.reward_model_name === null) && {
+      key: "rewards",
+      message:
+        c.algorithm === "ppo"
+          ? `The reward ${REWARD_MODEL} is the score of a model, and reward_model_name names none. Set reward_model_name, or leave the reward out.`
+          : `The reward ${REWARD_MODEL} is the score of PPO's reward_model_name; this run is ${c.algorithm}. Leave the reward out, or set algorithm to ppo.`,
     },
   (c) =>
     c.rewards.every((reward) => reward.weight === 0) && {

@@ -146,6 +146,12 @@ export function arenaBytes(
   return chunks;
 }
 
+/** All bytes that planPrograms would allocate for these recordings. */
+export function programBytes(gpu: Pick<Gpu, "capabilities">, recorders: readonly Recorder[]): number {
+  const arena = arenaBytes(gpu, recorders).reduce((sum, bytes) => sum + bytes, 0);
+  return arena + STEP_BYTES + layOutParams(recorders).bytes;
+}
+
 function layOutFor(gpu: Pick<Gpu, "capabilities">, recorder: Recorder) {
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.capabilities.limits;
   return layOut(recorder.lifetimes(), Math.min(maxBufferSize, 2 ** 30), maxStorageBufferBindingSize);
@@ -181,8 +187,8 @@ interface ParamPlaces {
   readonly offsets: ReadonlyMap<Op, { offset: number; size: number }>;
 }
 
-/** All `Params` of all dispatches in one uniform buffer; equal contents share one place. */
-function uploadParams(gpu: Gpu, recorders: readonly Recorder[]): ParamPlaces {
+/** All `Params` of all dispatches, one after the other; equal contents share one place. */
+function layOutParams(recorders: readonly Recorder[]) {
   const places = new Map<string, { offset: number; bytes: Uint8Array<ArrayBuffer> }>();
   const offsets = new Map<Op, { offset: number; size: number }>();
   let end = 0;
@@ -198,9 +204,14 @@ function uploadParams(gpu: Gpu, recorders: readonly Recorder[]): ParamPlaces {
     }
     offsets.set(op, { offset: place.offset, size: bytes.length });
   }
+  return { places, offsets, bytes: Math.max(256, end) };
+}
+
+function uploadParams(gpu: Gpu, recorders: readonly Recorder[]): ParamPlaces {
+  const { places, offsets, bytes: size } = layOutParams(recorders);
   const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-  const buffer = gpu.createBuffer("params", Math.max(256, end), usage);
-  const all = new Uint8Array(Math.max(256, end));
+  const buffer = gpu.createBuffer("params", size, usage);
+  const all = new Uint8Array(size);
   for (const { offset, bytes } of places.values()) all.set(bytes, offset);
   gpu.device.queue.writeBuffer(buffer, 0, all);
   return { buffer, offsets };

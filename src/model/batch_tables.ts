@@ -11,7 +11,10 @@ export interface BatchRow {
   readonly ids: ArrayLike<number>;
   /** Which row of the run this is: seeds dropout and noise, so that they do not depend on the place in the batch. */
   readonly key: number;
-  /** Positions t (at least 1) whose token the loss reads, predicted from t - 1, ascending. */
+  /**
+   * Positions t (at least 1) whose token the loss reads, predicted from t - 1, ascending. The row's length is one too, for
+   * what only reads the hidden state of the last token: no token is predicted there, and its target is 0.
+   */
   readonly targets: ArrayLike<number>;
   /** The weight of each target in the loss: its mask over the normaliser. */
   readonly weights: ArrayLike<number>;
@@ -157,10 +160,10 @@ export class BatchTables {
       }
       for (let i = 0; i < row.targets.length; i++, m++) {
         const t = row.targets[i] as number;
-        invariant(t >= 1 && t < length && m < this.capacity.M, `target ${t} of a row of ${length} tokens`);
+        invariant(t >= 1 && t <= length && m < this.capacity.M, `target ${t} of a row of ${length} tokens`);
         view.lossIndex[m] = start + t - 1;
         view.inverse[start + t - 1] = m;
-        view.targets[m] = row.ids[t] as number;
+        view.targets[m] = row.ids[t] as number; // 0 where there is none
         weights[m] = row.weights[i] as number;
         view.rowOf[m] = r;
       }

@@ -2,7 +2,7 @@ import { checkRewards, rewardParams } from "../config/check_rewards.ts";
 import { configInvalid } from "../config/issues.ts";
 import { isRewardId, type RewardId } from "../config/reward_catalog.ts";
 import { languageOfCode, languageOfFile } from "../config/reward_source.ts";
-import { type RewardSpec, rewardNames } from "../config/rewards.ts";
+import { REWARD_MODEL, type RewardSpec, rewardNames } from "../config/rewards.ts";
 import type {
   Limits,
   RewardItem,
@@ -29,6 +29,8 @@ export interface ScorerTools extends RewardTools {
   readonly now: () => number;
   /** Of a person's code; its own defaults when absent. */
   readonly limits?: Limits | undefined;
+  /** The scores of the run's reward model; what it throws ends the run. */
+  readonly rewardModel?: ((items: readonly ScoredItem[]) => Promise<readonly number[]>) | undefined;
 }
 
 /** What one reward said of a rollout; every list has one entry for each completion. */
@@ -57,7 +59,7 @@ export const MOST_FAILURES = 0.2;
 
 export interface Scorer {
   readonly names: readonly string[];
-  /** Scores a rollout: everything that is to be normalized together. Never rejects for what a reward does. */
+  /** Scores a rollout: everything that is to be normalized together. Never rejects for what a person's reward does. */
   score(items: readonly ScoredItem[], state?: TrainerState): Promise<ScoreResult>;
   /** What code of a person printed since it was last asked, by reward. */
   logs(): Readonly<Record<string, readonly string[]>>;
@@ -108,12 +110,24 @@ function readAll(scored: readonly Scored[], count: number): readonly Scored[] {
 
 interface Opened {
   readonly name: string;
+  /** The engine's own work: when it throws, the device is gone or a file is damaged, and no other answer would do better. */
+  readonly isEngine?: true;
   readonly score: (items: readonly ScoredItem[], state?: TrainerState) => Promise<readonly Scored[]>;
   readonly opened?: UserFunction;
 }
 
+function openModel(name: string, { rewardModel }: ScorerTools): Opened {
+  if (rewardModel === undefined) {
+    throw new AppError("config-invalid", `The reward ${name} needs a reward model: set reward_model_name.`);
+  }
+  const score = async (items: readonly ScoredItem[]) =>
+    (await rewardModel(items)).map((value) => ({ value }));
+  return { name, score, isEngine: true };
+}
+
 async function open(spec: RewardSpec, name: string, tools: ScorerTools): Promise<Opened> {
   const { type, code, file } = spec;
+  if (type === REWARD_MODEL) return openModel(name, tools);
   if (isRewardId(type)) {
     const score = builtIn(type, spec, tools);
     return { name, score: (items) => Promise.resolve(score(items)) };
@@ -154,7 +168,7 @@ async function scoreOne(
   try {
     scored = readAll(await one.score(items, state), items.length);
   } catch (error) {
-    if (error instanceof AppError && error.code === "cancelled") throw error;
+    if (one.isEngine || (error instanceof AppError && error.code === "cancelled")) throw error;
     scored = items.map(() => crashed(error));
   }
   const values = scored.map(({ value }) => value);

@@ -9,6 +9,7 @@ import type { Capacity } from "../model/batch_tables.ts";
 import type { NamedValues, ReferenceKind, Trainable, ValueStart } from "../model/loaded_model.ts";
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import type { BaseFormat } from "../model/weights.ts";
 import type { EngineOptions } from "./engine.ts";
 import type { Objective } from "./objective.ts";
 
@@ -120,6 +121,14 @@ export interface EnginePlan {
   readonly onBytes: (bytes: number) => void;
 }
 
+/** How frozen weights are kept, of the model and of a reward model beside it. `backend` is already chosen. */
+export function baseFormatOf(
+  config: Pick<CommonConfig, "backend" | "peft_enabled" | "load_in_4bit">,
+): BaseFormat {
+  const fourBit = config.peft_enabled && (config.load_in_4bit ?? config.backend === "unsloth");
+  return fourBit ? "nf4" : "stored";
+}
+
 /** The engine that a configuration describes. Throws `config-invalid` when rows are longer than the model's positions. */
 export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOptions {
   const { spec, maxLength, profile } = plan;
@@ -131,10 +140,9 @@ export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOption
     );
   }
   const unsloth = config.backend === "unsloth";
-  const fourBit = config.peft_enabled && (config.load_in_4bit ?? unsloth);
   return {
     ...{ model: plan.model, spec, trainable: plan.trainable, capacity: plan.capacity, maxLength },
-    baseFormat: fourBit ? "nf4" : "stored",
+    baseFormat: baseFormatOf(config),
     rematerialize: config.gradient_checkpointing ?? unsloth,
     ...{ micros: plan.micros, objective: plan.objective, reference: plan.reference, value: plan.value },
     optimizer: {

@@ -48,7 +48,7 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
 }
 
 /** The same tensors by name and shape, whose content is never read. */
-function withoutContent(model: ModelFolder): ModelFolder {
+export function withoutContent(model: ModelFolder): ModelFolder {
   const empty = (source: TensorSource): TensorSource => ({
     ...source,
     bytes: async (start = 0, end = source.byteLength) => new Uint8Array(Math.min(end - start, 4)),

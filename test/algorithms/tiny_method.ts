@@ -135,7 +135,7 @@ export async function tinyDpo(gpu: Gpu, options: TinyDpoOptions): Promise<TinyMe
   const plan = preferencePlan(config, data);
   const host = undefined as never; // pairs are here already
   return openMethod(gpu, options, config, plan, (engine, events) =>
-    plan.start({ gpu, engine, host, events }),
+    plan.start({ gpu, engine, host, events, baseFormat: "stored" }),
   );
 }
 
@@ -179,6 +179,7 @@ export function scripted(tiny: Tiny, script: (group: number, sample: number) => 
   return {
     asked,
     evaluate: undefined,
+    close: () => {},
     get place() {
       return { epoch: taken / 8, endsEpoch: taken % 8 === 0 };
     },

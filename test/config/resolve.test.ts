@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/config/algorithm.ts";
+import { exportYaml } from "../../src/config/export_yaml.ts";
 import type { Settings } from "../../src/config/fields.ts";
+import { parseConfig } from "../../src/config/parse_config.ts";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolve, resolveOrThrow } from "../../src/config/resolve.ts";
 
@@ -350,5 +352,48 @@ describe("the dictionaries of AlignTune's summary", () => {
     expect(found?.batch_size).toBe(16);
     expect(origins["batch_size"]?.source).toBe("override");
     expect(origins["algorithm"]?.source).toBe("file");
+  });
+});
+
+describe("a reward model", () => {
+  const ppo = { algorithm: "ppo", reward_model_name: "judge" };
+  const score = { type: "reward_model", weight: 1, params: {} };
+  const own = { type: "length", weight: 0.5, params: {} };
+
+  it("alone counts where no rewards are given, and the resolved configuration says so", () => {
+    const { config: found, origins } = run(ppo);
+    expect(found).toMatchObject({ rewards: [score] });
+    expect(origins["rewards"]).toEqual({ value: [score], source: "default", derived: true });
+  });
+  it("counts beside the rewards that are given", () => {
+    expect(config({ ...ppo, rewards: [own] })["rewards"]).toEqual([own, score]);
+  });
+  it("has the weight that is given for it, and is not added twice", () => {
+    const rewards = [{ ...score, weight: 0.25 }, own];
+    expect(config({ ...ppo, rewards })["rewards"]).toEqual(rewards);
+  });
+  it.each([[[2]], [[2, 1]]])(
+    "comes after the rewards that have weights of their own: %j",
+    (reward_weights) => {
+      const found = config({ ...ppo, rewards: [own], reward_weights });
+      expect(found["rewards"]).toEqual([{ ...own, weight: 2 }, score]);
+      expect(found["reward_weights"]).toEqual([2, 1]);
+    },
+  );
+  it("is the same after the resolved configuration was written and read again", () => {
+    const first = config({ ...ppo, rewards: [own], reward_weights: [3] });
+    const again = resolve({ file: parseConfig(exportYaml({ ...first, algorithm: "ppo" })) });
+    expect(again.issues).toEqual([]);
+    // Written out, each reward carries its own weight.
+    expect(again.config).toEqual({ ...first, reward_weights: null });
+  });
+  it.each<[string, Settings, string]>([
+    ["no model", { algorithm: "ppo", rewards: [score] }, "reward_model_name names none"],
+    ["another method", { algorithm: "grpo", rewards: [score] }, "this run is grpo"],
+    ["twice", { ...ppo, rewards: [score, score] }, "2 times"],
+    ["a parameter", { ...ppo, rewards: [{ ...score, params: { scale: 2 } }] }, "has no parameter scale"],
+    ["code", { ...ppo, rewards: [{ ...score, code: "x => 1" }] }, "no code of its own"],
+  ])("is refused with %s", (_, settings, message) => {
+    expect(run(settings).issues.map((issue) => issue.message)).toEqual([expect.stringContaining(message)]);
   });
 });

@@ -95,7 +95,7 @@ export const ppoFields = {
   reward_model_name: nullable(
     text("owner/name", {
       label: "Reward model",
-      help: "A model with a score head whose value is added to the rewards.",
+      help: "A sequence classification model of one label. Its score is one more reward, reward_model; where no rewards are given, the only one.",
       group: "rewards",
     }),
     "The rewards alone.",
