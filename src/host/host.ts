@@ -17,7 +17,8 @@ export interface Asset {
 export interface DatasetPart {
   /** Null is the dataset's default, or only, subset. */
   readonly subset: string | null;
-  readonly split: string;
+  /** A split, perhaps with a slice such as train[:100]; of several, the first that there is. */
+  readonly split: string | readonly string[];
 }
 
 /** A dataset as a host found it: one file, or a split of a repository. */
@@ -25,7 +26,11 @@ export interface DatasetAsset extends Asset {
   /** Further files of the same split, in order. */
   readonly more?: readonly Asset[];
   /** Present for a repository, which has subsets and splits: those taken, and the splits that there are. */
-  readonly part?: DatasetPart & { readonly subset: string; readonly splits: readonly string[] };
+  readonly part?: {
+    readonly subset: string;
+    readonly split: string;
+    readonly splits: readonly string[];
+  };
 }
 
 /** A folder of assets: a model or an adapter in the Hugging Face layout. */

@@ -18,7 +18,7 @@ async function open(
   context: WorkerContext,
   config: SftConfig,
 ): Promise<{ dataset: Dataset; tools: TextTools }> {
-  const model = await openModelFolder(await context.host.openModel(config.model_name));
+  const model = await openModelFolder(await context.host.openModel(config.model_name, config.model_revision));
   const tools = await loadTextTools(model.folder, config);
   return { tools, dataset: await loadDataset(context.host, config, tools.template !== undefined, true) };
 }
