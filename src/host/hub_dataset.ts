@@ -126,9 +126,10 @@ function readConfigs(front: unknown, data: readonly string[]): Found<string> | u
       .filter(([, splits]) => splits.size > 0),
   );
   const marked = configs.find((config) => config["default"] === true)?.["config_name"];
+  const names = configs.map((config) => String(config["config_name"] ?? "default"));
   return layout.size === 0
     ? undefined
-    : { layout, fallback: marked === undefined ? defaultOf(layout) : String(marked) };
+    : { layout, fallback: marked === undefined ? defaultOf(names) : String(marked) };
 }
 
 function splitsOf(
@@ -143,9 +144,9 @@ function splitsOf(
   );
 }
 
-function defaultOf(layout: Layout<unknown>): string | undefined {
-  const [only, ...others] = layout.keys();
-  return others.length === 0 ? only : layout.has("default") ? "default" : undefined;
+function defaultOf(subsets: Iterable<string>): string | undefined {
+  const [only, ...others] = subsets;
+  return others.length === 0 ? only : [only, ...others].find((subset) => subset === "default");
 }
 
 /** A pattern, a list of them, {split: pattern}, or a list of {split, path}. */
@@ -243,7 +244,7 @@ function byNames(data: readonly string[]): Found<string> | undefined {
       return [folder, byWords(inside, `${folder}/`)] as const;
     }),
   );
-  return { layout, fallback: defaultOf(layout) };
+  return { layout, fallback: defaultOf(layout.keys()) };
 }
 
 /** {subset: {split: [address]}}. */
@@ -258,5 +259,5 @@ function readConverted(listed: unknown): Found<string> | undefined {
     });
     layout.set(subset, new Map(named.filter(([, list]) => list.length > 0)));
   }
-  return layout.size === 0 ? undefined : { layout, fallback: defaultOf(layout) };
+  return layout.size === 0 ? undefined : { layout, fallback: defaultOf(layout.keys()) };
 }

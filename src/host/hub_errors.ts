@@ -28,13 +28,20 @@ function reasonOf(cause: unknown): string | undefined {
   return inner instanceof Error && "code" in inner ? String(inner.code) : undefined;
 }
 
-/** What a refusal of the hub means and what to do; undefined for statuses without a meaning of their own. */
+/** What a refusal of the hub, or a page in place of a file, means and what to do; undefined for statuses without a meaning of their own. */
 export function refusal(response: Response, { what, base, hasToken }: Asked): AppError | undefined {
   const { status } = response;
   const code = response.headers.get("x-error-code") ?? "";
   const details = { host: base.host, what, status, code };
   const denied = (why: string) => new AppError("access-denied", why, { details });
   const gated = code === "GatedRepo";
+  if (response.ok) {
+    return new AppError(
+      "network",
+      `${base.host} answered with a web page when asked for ${what}. Either this network asks people to log in first, or the endpoint (HF_ENDPOINT) is no Hugging Face hub.`,
+      { details },
+    );
+  }
   if (status === 401 && hasToken) {
     return denied(
       `${base.host} does not accept the token (HF_TOKEN) for ${what}: it is wrong or has expired, or there is no such repository. Check the name, and the token at ${base.origin}/settings/tokens.`,

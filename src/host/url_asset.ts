@@ -13,8 +13,8 @@ export interface UrlOptions {
   /** Milliseconds to wait before each new try when the network or the server fails; none for a refusal. */
   readonly retryDelays?: readonly number[];
   /**
-   * Better words for a server that is known: what its refusal means, or, without a response, that it was not reached. Undefined
-   * leaves the general ones.
+   * Better words for a server that is known: what its refusal means, or its page of HTML in place of a file, or, without a
+   * response, that it was not reached. Undefined leaves the general ones.
    */
   readonly explain?: (url: URL, response: Response | undefined, cause?: unknown) => AppError | undefined;
 }
@@ -33,6 +33,8 @@ export async function openUrl(url: URL, options: UrlOptions = {}): Promise<Asset
   const response = await request(url, options, 0, FIRST);
   if (response.status === 404 || isPage(response, name)) {
     await response.body?.cancel();
+    const known = response.ok ? options.explain?.(url, response) : undefined;
+    if (known) throw known;
     return undefined;
   }
   if (response.status === 416) return memoryAsset(name, new Uint8Array());
