@@ -80,6 +80,8 @@ export interface Host {
   openAdapter(name: string): Promise<Folder>;
   /** The text of a file of a person's code. Throws `file-missing`, `file-invalid`. */
   readText(path: string): Promise<string>;
+  /** A path that a file names, from where we are: files are written relative to the one that names them. */
+  pathBeside(file: string, path: string): Promise<string>;
   /** Where a person's code runs: rewards and functions on rows. */
   readonly userCode: UserCode;
   readonly checkpoints: CheckpointStore;

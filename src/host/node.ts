@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError, invariant } from "../lib/errors.ts";
 import {
   describeRecord,
@@ -59,11 +59,18 @@ export function createNodeHost(options: NodeHostOptions): Host {
       if (file === undefined) throw missing("file", path, [path], undefined);
       return assetText(file);
     },
+    pathBeside,
     userCode: createNodeUserCode(),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
     log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),
   };
+}
+
+/** A path that exists beside the file, else as it is: a name, or a path from where we are. */
+export async function pathBeside(file: string, path: string): Promise<string> {
+  const beside = join(dirname(file), path);
+  return !isAbsolute(path) && (await kindOf(beside)) !== undefined ? beside : path;
 }
 
 /** The place that a plain name has in the app; a path has none. */
