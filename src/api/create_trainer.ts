@@ -1,8 +1,10 @@
 import { ALGORITHMS } from "../config/algorithm.ts";
+import { locatePaths } from "../config/beside_file.ts";
+import { describeChange } from "../config/describe_change.ts";
 import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig, Settings } from "../config/fields.ts";
 import { parseConfig } from "../config/parse_config.ts";
-import { readSettings } from "../config/read_settings.ts";
+import { type ImportReview, readSettings } from "../config/read_settings.ts";
 import { type Origin, resolveOrThrow } from "../config/resolve.ts";
 import type { Asset, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
@@ -14,7 +16,8 @@ import { asTurns, promptIds } from "./sampler.ts";
 
 /**
  * What programs call: AlignTune's `create_sft_trainer` and `create_rl_trainer`. Settings are given by their names, under any known spelling, or as
- * `config` (YAML or JSON text, or an object) with overrides beside it.
+ * `config` (the path of a YAML or JSON file, such a text, or an object) with overrides beside it. Paths in a file are relative to
+ * it, all others to where the program runs.
  */
 export interface TrainerOptions extends Settings {
   readonly config?: string | Readonly<Record<string, unknown>>;
@@ -89,8 +92,9 @@ async function createTrainer(
     place,
     ...rest
   } = options;
-  const file = readConfig(given);
-  const { config, origins, notes } = resolveOrThrow({ override: readSettings(rest), file });
+  const file = await readConfig(given, host);
+  const override = readSettings(rest);
+  const { config, origins, notes } = resolveOrThrow({ override, file });
   const refusal = refuse(config, origins["algorithm"]?.source !== "default");
   if (refusal !== undefined) {
     throw new AppError("config-invalid", refusal, { details: { key: "algorithm" } });
@@ -111,10 +115,14 @@ async function createTrainer(
       ...on,
     },
   });
-  const changed = file?.changed.map(({ path, why }) => `${path}: ${why}`) ?? [];
   return {
     ...{ config, origins, totalSteps: opened.totalSteps },
-    notes: [...changed, ...notes.map(({ message }) => message), ...opened.notes],
+    notes: [
+      ...reviewNotes(file),
+      ...reviewNotes(override),
+      ...notes.map(({ message }) => message),
+      ...opened.notes,
+    ],
     train: (control = { request: "go" }) => opened.train(control),
     evaluate: () => opened.evaluate(),
     predict: (prompts, predictOptions = {}) => predict(opened, config, prompts, predictOptions),
@@ -123,11 +131,28 @@ async function createTrainer(
   };
 }
 
-/** A text is repaired where its indentation was flattened; what was changed is in the notes. */
-function readConfig(given: TrainerOptions["config"]) {
-  if (given === undefined) return undefined;
-  return typeof given === "string" ? parseConfig(given, { repair: true }) : readSettings(given);
+/** What was read otherwise than it was written, and what has no meaning here. */
+function reviewNotes(review: ImportReview | undefined): readonly string[] {
+  if (review === undefined) return [];
+  return [
+    ...review.changed.map(describeChange),
+    ...review.notUsed.map(({ path, why }) => `${path} is not used. ${why}`),
+  ];
 }
+
+/** A text is repaired where its indentation was flattened; what was changed is in the notes. */
+async function readConfig(given: TrainerOptions["config"], host: Host): Promise<ImportReview | undefined> {
+  if (given === undefined) return undefined;
+  if (typeof given !== "string") return readSettings(given);
+  const path = given.trim();
+  if (!IS_PATH.test(path)) return parseConfig(given, { repair: true });
+  const review = parseConfig(await host.readText(path), { repair: true });
+  const values = await locatePaths(review.values, (written) => host.pathBeside(path, written));
+  return { ...review, values };
+}
+
+/** One line that ends like a file's name, and is no setting in itself. */
+const IS_PATH = /^(?!.*:\s)[^\n\r{}]+\.(ya?ml|json)$/i;
 
 async function predict(
   { gpu, engine, spec, tools }: OpenTrainer,

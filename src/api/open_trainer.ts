@@ -80,7 +80,7 @@ export async function prepareRun(
   skipBadRows: boolean,
   onData: (done: number) => void = () => {},
 ): Promise<PreparedRun> {
-  const model = await openModelFolder(await host.openModel(config.model_name));
+  const model = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
   const spec = readModelSpec(model.config);
   onData(0);
   const tools = await loadTextTools(model.folder, config);
@@ -126,7 +126,7 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
   if (options.resumeStep !== undefined) await run.restore(options.resumeStep);
   return {
     ...{ gpu, engine, spec, model, dataset, tools, data },
-    notes: [...data.notes, ...start.notes, ...backendNote(config, backend)],
+    notes: [...revisionNote(config, model), ...data.notes, ...start.notes, ...backendNote(config, backend)],
     totalSteps: run.totalSteps,
     get step() {
       return run.step;
@@ -149,6 +149,12 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
       if (!options.gpu) gpu.close();
     },
   };
+}
+
+/** A revision that could not be looked up is said, never dropped in silence. */
+function revisionNote({ model_revision: revision }: RunConfig, { folder }: ModelFolder): string[] {
+  if (revision === null || folder.revision !== undefined) return [];
+  return [`model_revision (${revision}) is written into the adapter; files have no revisions to look up.`];
 }
 
 /** The adapter beside the tensors of a checkpoint, so that its folder opens in other tools. */

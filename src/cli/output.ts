@@ -36,6 +36,7 @@ const REFUSED = new Set([
   "adapter-unsupported",
   "file-invalid",
   "file-missing",
+  "access-denied",
   "checkpoint-invalid",
   "storage-full",
   "user-code-invalid",

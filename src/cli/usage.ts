@@ -8,6 +8,11 @@ export const USAGE = `npm run aligntune -- COMMAND [options]
   diagnose   what this machine's GPU is and allows
   recipes    the configurations that come with the program
 
+Models and datasets are paths, names of what comes with the program, or ids of the Hugging Face hub such as Qwen/Qwen3-0.6B
+and openai/gsm8k. Ids are looked for where huggingface_hub keeps downloads (HF_HUB_CACHE), then at HF_ENDPOINT
+(https://huggingface.co by default) with HF_TOKEN. What is fetched is not kept: for a model that is used again, first run
+\`hf download ID\`. HF_HUB_OFFLINE=1 asks no hub.
+
 COMMAND --help tells more. --json prints one JSON object a line.
 Exit codes: 0 done, 1 the run failed, 2 the input was refused, 130 interrupted and saved.`;
 

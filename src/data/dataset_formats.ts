@@ -5,7 +5,7 @@ import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
 import { ROW_FORMATS, type RowFormat, type RowPurpose } from "./row_formats.ts";
 import { ProblemList, type RowProblem, type RowProblemKind } from "./row_problem.ts";
-import type { RowFile } from "./rows.ts";
+import { type RowFile, rowUnit } from "./rows.ts";
 
 export interface ExampleOptions {
   /** sft, preference (dpo) or prompt (the reward methods). */
@@ -49,7 +49,7 @@ export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet
       examples.push({ ...body, row, rowIndex });
     } catch (cause) {
       if (!(cause instanceof RowRefusal)) throw cause;
-      const where = file.format === "json" ? "Row" : "Line";
+      const where = rowUnit(file) === "row" ? "Row" : "Line";
       problems.add({ line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` });
     }
   });

@@ -1,21 +1,23 @@
-import type { Asset } from "../host/host.ts";
+import type { Asset, DatasetAsset } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { readDelimited } from "./formats/delimited_rows.ts";
 import { readJsonFile, readJsonLines } from "./formats/json_rows.ts";
+import { isParquet, readParquet } from "./formats/parquet_rows.ts";
 import { detectEncoding, type Encoding, readLines } from "./formats/text_lines.ts";
 import type { Row } from "./message.ts";
 import { ProblemList, type RowProblem, type RowProblemKind, type RowSink } from "./row_problem.ts";
 
-export type FileFormat = "jsonl" | "json" | "csv" | "tsv" | "text";
+export type FileFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet" | "text";
 
 export interface RowFile {
   readonly name: string;
   readonly format: FileFormat;
-  readonly encoding: Encoding;
+  /** Undefined for a format that is no text. */
+  readonly encoding: Encoding | undefined;
   /** CSV and TSV: guessed, to be shown. */
   readonly delimiter: string | undefined;
   readonly rows: readonly Row[];
-  /** The line of each row (element of a JSON array), counted from 1. */
+  /** The line of each row (element of a JSON array, row of a table), counted from 1, through all files. */
   readonly lines: readonly number[];
   /** Every column of any row, in order of first appearance. */
   readonly columns: readonly string[];
@@ -32,36 +34,52 @@ export interface ReadOptions {
 }
 
 /**
- * Reads a dataset file. A row that cannot be used becomes a problem and the rest is read; the caller decides whether
- * to go on without it. Throws `dataset-invalid` for a file of which nothing can be read.
+ * Reads a dataset file, or all files of a split as one. A row that cannot be used becomes a problem and the rest is read; the
+ * caller decides whether to go on without it. Throws `dataset-invalid` for a file of which nothing can be read.
  */
-export async function readRows(asset: Asset, options: ReadOptions = {}): Promise<RowFile> {
-  const { encoding } = await detectEncoding(asset);
+export async function readRows(asset: DatasetAsset, options: ReadOptions = {}): Promise<RowFile> {
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   const rows: Row[] = [];
   const lines: number[] = [];
   const columns = new Set<string>();
   const problems = new ProblemList();
+  /** Lines of the files before, and what a message must say to tell the files apart. */
+  let before = 0;
+  let last = 0;
+  let where = "";
   const sink: RowSink = {
     get full() {
       return rows.length >= limit;
     },
     row(line, row) {
       rows.push(row);
-      lines.push(line);
+      last = before + line;
+      lines.push(last);
       for (const column of Object.keys(row)) columns.add(column);
     },
-    problem: (problem) => problems.add(problem),
+    problem: (problem) => {
+      last = before + problem.line;
+      problems.add({ ...problem, line: last, message: where + problem.message });
+    },
   };
-  const { format, delimiter } = await read(asset, options.format ?? (await guessFormat(asset)), sink);
+  const more = asset.more ?? [];
+  let first: Read | undefined;
+  for (const part of [asset, ...more]) {
+    if (sink.full) break;
+    where = more.length === 0 ? "" : `${part.name}: `;
+    const read = await readPart(part, options.format, sink);
+    first ??= read;
+    before = last;
+  }
+  const name = more.length === 0 ? asset.name : `${asset.name} and ${more.length} more`;
   if (rows.length === 0 && problems.total === 0) {
-    throw new AppError("dataset-invalid", `${asset.name} holds no rows.`, { details: { file: asset.name } });
+    throw new AppError("dataset-invalid", `${name} holds no rows.`, { details: { file: asset.name } });
   }
   return {
-    name: asset.name,
-    format,
-    encoding,
-    delimiter,
+    name,
+    format: first?.format ?? "text",
+    encoding: first?.encoding,
+    delimiter: first?.delimiter,
     rows,
     lines,
     columns: [...columns],
@@ -71,12 +89,25 @@ export async function readRows(asset: Asset, options: ReadOptions = {}): Promise
   };
 }
 
-interface Read {
-  readonly format: FileFormat;
+async function readPart(asset: Asset, given: FileFormat | undefined, sink: RowSink): Promise<Read> {
+  if (given === "parquet" || (given === undefined && (await isParquet(asset)))) {
+    await readParquet(asset, sink);
+    return { format: "parquet", delimiter: undefined, encoding: undefined };
+  }
+  const { encoding } = await detectEncoding(asset);
+  return { ...(await readText(asset, given ?? (await guessFormat(asset)), sink)), encoding };
+}
+
+interface ReadText {
+  readonly format: TextFormat;
   readonly delimiter: string | undefined;
 }
 
-async function read(asset: Asset, format: FileFormat, sink: RowSink): Promise<Read> {
+type Read = Pick<RowFile, "format" | "delimiter" | "encoding">;
+
+type TextFormat = Exclude<FileFormat, "parquet">;
+
+async function readText(asset: Asset, format: TextFormat, sink: RowSink): Promise<ReadText> {
   switch (format) {
     case "jsonl":
       await readJsonLines(asset, sink);
@@ -103,7 +134,7 @@ async function readTextLines(asset: Asset, sink: RowSink): Promise<void> {
   }
 }
 
-const ENDINGS: Readonly<Record<string, FileFormat>> = {
+const ENDINGS: Readonly<Record<string, TextFormat>> = {
   jsonl: "jsonl",
   ndjson: "jsonl",
   json: "json",
@@ -116,7 +147,7 @@ const ENDINGS: Readonly<Record<string, FileFormat>> = {
 };
 
 /** The format by the name's ending, else by the first sign of the content: { is JSONL, [ is JSON. */
-async function guessFormat(asset: Asset): Promise<FileFormat> {
+async function guessFormat(asset: Asset): Promise<TextFormat> {
   const ending = /\.([a-z]+)$/i.exec(asset.name)?.[1]?.toLowerCase() ?? "";
   const known = ENDINGS[ending];
   if (known !== undefined) return known;
@@ -128,7 +159,11 @@ async function guessFormat(asset: Asset): Promise<FileFormat> {
   }
   throw new AppError(
     "dataset-invalid",
-    `The name ${asset.name} does not say what it holds. Readable are .jsonl, .json, .csv, .tsv and .txt.`,
+    `The name ${asset.name} does not say what it holds. Readable are .jsonl, .json, .csv, .tsv, .parquet and .txt.`,
     { details: { file: asset.name } },
   );
 }
+
+/** What a file's rows are counted in, for messages. */
+export const rowUnit = ({ format }: Pick<RowFile, "format">): "line" | "row" =>
+  format === "json" || format === "parquet" ? "row" : "line";

@@ -41,6 +41,7 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
       datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
     openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
     readText: async (path) => assetText(code.get(plainName(path)) ?? missing("file", path, code)),
+    pathBeside: (_, path) => Promise.resolve(path),
     userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
     addModel: (folder) => void models.set(folder.name, folder),
     addDataset: (name, file) => void datasets.set(name, file),

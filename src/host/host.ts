@@ -13,10 +13,32 @@ export interface Asset {
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** Which rows of a dataset with subsets and splits are meant. */
+export interface DatasetPart {
+  /** Null is the dataset's default, or only, subset. */
+  readonly subset: string | null;
+  /** A split, perhaps with a slice such as train[:100]; of several, the first that there is. */
+  readonly split: string | readonly string[];
+}
+
+/** A dataset as a host found it: one file, or a split of a repository. */
+export interface DatasetAsset extends Asset {
+  /** Further files of the same split, in order. */
+  readonly more?: readonly Asset[];
+  /** Present for a repository, which has subsets and splits: those taken, and the splits that there are. */
+  readonly part?: {
+    readonly subset: string;
+    readonly split: string;
+    readonly splits: readonly string[];
+  };
+}
+
 /** A folder of assets: a model or an adapter in the Hugging Face layout. */
 export interface Folder {
   /** What the person called it: a path, an id, the name of a dropped folder. */
   readonly name: string;
+  /** The commit, for a folder of a repository. */
+  readonly revision?: string;
   /** Sorted names; a web server, which cannot list, gives those that were found so far. */
   list(): Promise<readonly string[]>;
   /** A plain file name. Undefined when the folder has no such file. */
@@ -45,13 +67,21 @@ export interface CheckpointRecord {
 }
 
 export interface Host {
-  /** Resolves a model name or path. Throws `file-missing` naming what was looked for and where. */
-  openModel(name: string): Promise<Folder>;
-  /** Resolves a dataset name or path to one file. Throws `file-missing`. */
-  openDataset(name: string): Promise<Asset>;
+  /**
+   * Resolves a model name or path; `revision` is the branch, tag or commit of a repository. Throws `file-missing` naming what
+   * was looked for and where, and for repositories also `access-denied` and `network`.
+   */
+  openModel(name: string, revision?: string | null): Promise<Folder>;
+  /**
+   * Resolves a dataset name or path to a file, or to the files of a repository's split; without `part` that is the default
+   * subset's train. Throws as openModel does, and `config-invalid` for a subset or split that there is not.
+   */
+  openDataset(name: string, part?: DatasetPart): Promise<DatasetAsset>;
   openAdapter(name: string): Promise<Folder>;
   /** The text of a file of a person's code. Throws `file-missing`, `file-invalid`. */
   readText(path: string): Promise<string>;
+  /** A path that a file names, from where we are: files are written relative to the one that names them. */
+  pathBeside(file: string, path: string): Promise<string>;
   /** Where a person's code runs: rewards and functions on rows. */
   readonly userCode: UserCode;
   readonly checkpoints: CheckpointStore;

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError, invariant } from "../lib/errors.ts";
 import {
   describeRecord,
@@ -8,7 +8,8 @@ import {
   type StoredRecord,
   verifyRecord,
 } from "../storage/record_manifest.ts";
-import type { Asset, CheckpointRecord, CheckpointStore, Folder, Host } from "./host.ts";
+import type { Asset, CheckpointRecord, CheckpointStore, DatasetPart, Folder, Host } from "./host.ts";
+import { createHub, HUB_ENDPOINT, type Hub, type HubOptions, hubId } from "./hub.ts";
 import { checkRange } from "./memory.ts";
 import { createNodeUserCode } from "./node_user_code.ts";
 import { assetText } from "./text.ts";
@@ -20,6 +21,8 @@ export interface NodeHostOptions {
   readonly runDir: (run: string) => string;
   /** Where Python's tools keep what they downloaded; by default where HF_HUB_CACHE and HF_HOME say, or in the home folder. */
   readonly hubCache?: string;
+  /** Where names are looked for that are nowhere here, such as `hubFromEnvironment()`; without it nothing is ever fetched. */
+  readonly hub?: HubOptions | undefined;
   /** Standard error by default, so that standard output stays free for results. */
   readonly log?: Host["log"];
 }
@@ -29,17 +32,45 @@ export function createNodeHost(options: NodeHostOptions): Host {
   const models = join(options.publicDir, "models");
   const datasets = join(options.publicDir, "datasets");
   const cache = options.hubCache ?? defaultCache();
+  const hub = options.hub && createHub(options.hub);
   return {
-    openModel: async (name) =>
-      openFolder("model", name, [name, ...known(models, name), ...(await cached(cache, name))]),
-    openDataset: (name) => openFile("dataset", name, [name, ...known(datasets, name, ".jsonl")]),
-    openAdapter: async (name) => openFolder("adapter", name, [name, ...(await cached(cache, name))]),
-    readText: async (path) => assetText(await openFile("file", path, [path])),
+    openModel: async (name, revision) => {
+      const places = [name, ...known(models, name)];
+      const here = (await findFolder(places, name)) ?? (await downloaded(cache, name, revision, hub));
+      if (here !== undefined) return here;
+      if (hub && hubId(name)) return hub.openModel(name, revision);
+      throw missing("model folder", name, [...places, ...(await cached(cache, name, revision)).places], hub);
+    },
+    openDataset: async (name, part = TRAIN) => {
+      const places = [name, ...known(datasets, name, ".jsonl")];
+      const here = await findFile(places);
+      if (here !== undefined) return here;
+      if (hub && hubId(name)) return hub.openDataset(name, part);
+      throw missing("dataset file", name, places, hub);
+    },
+    openAdapter: async (name) => {
+      const here = (await findFolder([name], name)) ?? (await downloaded(cache, name, undefined, hub));
+      if (here !== undefined) return here;
+      if (hub && hubId(name)) return hub.openModel(name);
+      throw missing("adapter folder", name, [name, ...(await cached(cache, name)).places], hub);
+    },
+    readText: async (path) => {
+      const file = await findFile([path]);
+      if (file === undefined) throw missing("file", path, [path], undefined);
+      return assetText(file);
+    },
+    pathBeside,
     userCode: createNodeUserCode(),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
     log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),
   };
+}
+
+/** A path that exists beside the file, else as it is: a name, or a path from where we are. */
+export async function pathBeside(file: string, path: string): Promise<string> {
+  const beside = join(dirname(file), path);
+  return !isAbsolute(path) && (await kindOf(beside)) !== undefined ? beside : path;
 }
 
 /** The place that a plain name has in the app; a path has none. */
@@ -52,34 +83,64 @@ function defaultCache(): string {
   return hub ?? join(home ?? join(homedir(), ".cache/huggingface"), "hub");
 }
 
+const TRAIN: DatasetPart = { subset: null, split: "train" };
+
+/** The hub that the environment names, in the words of huggingface_hub. Undefined with HF_HUB_OFFLINE. */
+export function hubFromEnvironment(environment = process.env): HubOptions | undefined {
+  const { HF_ENDPOINT: endpoint, HF_TOKEN: token, HF_HUB_OFFLINE: offline = "" } = environment;
+  if (/^(1|on|yes|true)$/i.test(offline.trim())) return undefined;
+  const plain = token?.trim().replace(/^(["'])(.*)\1$/, "$2");
+  return { endpoint: endpoint?.trim() || HUB_ENDPOINT, token: plain || undefined };
+}
+
+interface Snapshot {
+  readonly commit: string;
+  readonly places: readonly string[];
+}
+
 /** Where an `owner/name` or `owner/name@revision` lies in the cache of huggingface_hub, if it has that form. */
-async function cached(cache: string, name: string): Promise<string[]> {
-  const [, owner, repository, revision = "main"] =
-    /^([\w.-]+)\/([\w.-]+)(?:@([\w-][\w.-]*))?$/.exec(name) ?? [];
-  if (owner === undefined || repository === undefined || owner.startsWith(".")) return [];
+async function cached(cache: string, name: string, revision?: string | null): Promise<Snapshot> {
+  const [, owner, repository, at] = /^([\w.-]+)\/([\w.-]+)(?:@([\w-][\w.-]*))?$/.exec(name) ?? [];
+  if (owner === undefined || repository === undefined || owner.startsWith("."))
+    return { commit: "", places: [] };
   const folder = join(cache, `models--${owner}--${repository}`);
-  const reference = join(folder, "refs", revision);
-  const commit = (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : revision;
-  return [join(folder, "snapshots", commit)];
+  const wanted = at ?? revision ?? "main";
+  const reference = join(folder, "refs", wanted);
+  const commit = (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : wanted;
+  return { commit, places: [join(folder, "snapshots", commit)] };
 }
 
-async function openFolder(what: string, name: string, places: readonly string[]): Promise<Folder> {
-  for (const place of places) {
-    if ((await kindOf(place)) === "folder") return nodeFolder(place, name);
-  }
-  return missing(`${what} folder`, name, places);
+/** A snapshot of the cache; one without weights is passed over where the hub can give them. */
+async function downloaded(
+  cache: string,
+  name: string,
+  revision: string | null | undefined,
+  hub: Hub | undefined,
+): Promise<Folder | undefined> {
+  const { commit, places } = await cached(cache, name, revision);
+  const folder = await findFolder(places, name);
+  if (folder === undefined) return undefined;
+  const hasWeights = (await folder.list()).some((file) => file.endsWith(".safetensors"));
+  return hasWeights || hub === undefined ? { ...folder, revision: commit } : undefined;
 }
 
-async function openFile(what: string, name: string, places: readonly string[]): Promise<Asset> {
-  for (const place of places) {
-    if ((await kindOf(place)) === "file") return nodeAsset(place);
-  }
-  return missing(`${what} file`, name, places);
+async function findFolder(places: readonly string[], name: string): Promise<Folder | undefined> {
+  for (const place of places) if ((await kindOf(place)) === "folder") return nodeFolder(place, name);
+  return undefined;
 }
 
-function missing(what: string, name: string, places: readonly string[]): never {
+async function findFile(places: readonly string[]): Promise<Asset | undefined> {
+  for (const place of places) if ((await kindOf(place)) === "file") return nodeAsset(place);
+  return undefined;
+}
+
+function missing(what: string, name: string, places: readonly string[], hub: Hub | undefined): AppError {
   const looked = places.map((place) => resolve(place));
-  throw new AppError("file-missing", `No ${what} "${name}". Looked for ${looked.join(" and ")}.`, {
+  const offline =
+    hub === undefined && hubId(name)?.id.includes("/")
+      ? " The hub was not asked: there is none, or HF_HUB_OFFLINE is set."
+      : "";
+  return new AppError("file-missing", `No ${what} "${name}". Looked for ${looked.join(" and ")}.${offline}`, {
     details: { name, looked },
   });
 }

@@ -1,6 +1,7 @@
 import { AppError } from "../lib/errors.ts";
 import type { Asset, Folder } from "./host.ts";
 import { checkRange, memoryAsset } from "./memory.ts";
+import { retryAfter } from "./retry_after.ts";
 
 /** The first request asks for this much: most files come whole, and of the others it holds the header. */
 const FIRST = 1024 * 1024;
@@ -11,8 +12,15 @@ export interface UrlOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds to wait before each new try when the network or the server fails; none for a refusal. */
   readonly retryDelays?: readonly number[];
+  /**
+   * Better words for a server that is known: what its refusal means, or its page of HTML in place of a file, or, without a
+   * response, that it was not reached. Undefined leaves the general ones.
+   */
+  readonly explain?: (url: URL, response: Response | undefined, cause?: unknown) => AppError | undefined;
 }
 
+/** A server that asks to be left alone for longer than this is not waited for. */
+const LONGEST_WAIT = 10_000;
 const DELAYS: readonly number[] = [250, 1000, 4000];
 
 /**
@@ -25,6 +33,8 @@ export async function openUrl(url: URL, options: UrlOptions = {}): Promise<Asset
   const response = await request(url, options, 0, FIRST);
   if (response.status === 404 || isPage(response, name)) {
     await response.body?.cancel();
+    const known = response.ok ? options.explain?.(url, response) : undefined;
+    if (known) throw known;
     return undefined;
   }
   if (response.status === 416) return memoryAsset(name, new Uint8Array());
@@ -32,7 +42,16 @@ export async function openUrl(url: URL, options: UrlOptions = {}): Promise<Asset
   if (response.status === 200) return memoryAsset(name, first);
   const size = totalSize(url, response);
   if (size === first.length) return memoryAsset(name, first);
+  if (first.length !== Math.min(FIRST, size)) throw cutShort(url, first.length, Math.min(FIRST, size));
   return rangedAsset(url, options, { name, size, first });
+}
+
+function cutShort(url: URL, received: number, expected: number): AppError {
+  return new AppError(
+    "file-invalid",
+    `${url.host}: ${url.pathname} came with ${received} bytes in place of ${expected}. The download was cut; try again.`,
+    { details: { url: url.href, received, expected } },
+  );
 }
 
 function rangedAsset(
@@ -108,7 +127,7 @@ async function bodyOf(url: URL, response: Response): Promise<Uint8Array<ArrayBuf
   try {
     return new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
-    throw failure(url, "the connection broke off", { cause: String(cause) }, cause);
+    throw failure(url, "the connection broke off. Try again", { cause: String(cause) }, cause);
   }
 }
 
@@ -119,15 +138,19 @@ async function request(url: URL, options: UrlOptions, start: number, end: number
     const last = attempt >= delays.length;
     const response = await attemptOnce(url, options, `bytes=${start}-${end - 1}`, last);
     if (response?.ok || response?.status === 404 || response?.status === 416) return response;
-    const again = response === undefined || response.status === 429 || response.status >= 500;
-    if (response && (last || !again)) {
-      await response.body?.cancel();
-      throw failure(url, `it answered ${response.status} ${response.statusText}`.trim(), {
-        status: response.status,
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, delays[attempt]));
+    const asked = response === undefined ? 0 : 1000 * (retryAfter(response.headers) ?? 0);
+    if (response && (last || !mayPass(response) || asked > LONGEST_WAIT))
+      throw await refused(url, options, response);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(delays[attempt] ?? 0, asked)));
   }
+}
+
+const mayPass = ({ status }: Response): boolean => status === 429 || status >= 500;
+
+async function refused(url: URL, options: UrlOptions, response: Response): Promise<AppError> {
+  await response.body?.cancel();
+  const general = `it answered ${response.status} ${response.statusText}`.trim();
+  return options.explain?.(url, response) ?? failure(url, general, { status: response.status });
 }
 
 /** Undefined when the server could not be reached and there are tries left. */
@@ -141,7 +164,10 @@ async function attemptOnce(
     return await fetch(url, { headers: { ...options.headers, range } });
   } catch (cause) {
     if (!last) return undefined;
-    throw failure(url, "it did not answer. Is the network on?", {}, cause);
+    throw (
+      options.explain?.(url, undefined, cause) ??
+      failure(url, "it did not answer. Is the network on?", {}, cause)
+    );
   }
 }
 

@@ -20,6 +20,7 @@ export type ErrorCode =
   | "user-code-failed"
   | "storage-full"
   | "network"
+  | "access-denied"
   | "cancelled";
 
 /** The one error class that crosses module and worker borders. `details` must survive structured clone. */

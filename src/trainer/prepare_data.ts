@@ -10,9 +10,9 @@ import type { RowPurpose } from "../data/row_formats.ts";
 import { type RowFile, readRows } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
 import { sliceOf } from "../data/split_slice.ts";
-import { splitRows } from "../data/splits.ts";
+import { type SplitName, splitName, splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import type { Folder, Host } from "../host/host.ts";
+import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { processRows } from "./process_rows.ts";
 
@@ -29,6 +29,8 @@ export interface Dataset {
   readonly train: readonly Example[];
   readonly validation: readonly Example[];
   readonly test: readonly Example[];
+  /** Which subset and split were read, of a dataset that has them; undefined for a file. */
+  readonly part: DatasetAsset["part"];
 }
 
 export interface SftData {
@@ -85,9 +87,11 @@ export async function loadDataset(
   const { text_column: textColumn } = config;
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
-  const read = async (name: string) => {
+  const { config_name: subset } = config;
+  const read = async (name: string, split: string | readonly string[]) => {
     const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-    const file = await processRows(host, config, await readRows(await host.openDataset(name), limit));
+    const asset = await host.openDataset(name, { subset, split });
+    const file = await processRows(host, config, await readRows(asset, limit));
     const set = readExamples(file, {
       purpose,
       hasTemplate,
@@ -95,23 +99,38 @@ export async function loadDataset(
       ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
     });
     if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
-    return { file, set };
+    return { file, set, part: asset.part };
   };
-  const { file, set } = await read(config.dataset_name ?? "");
+  const name = config.dataset_name ?? "";
+  const { file, set, part } = await read(name, config.split);
   const percent = config.percent ?? 100;
-  const part = sliceOf(config.split, set.examples);
-  const examples = part.slice(0, Math.max(1, Math.ceil((part.length * percent) / 100)));
+  const slice = sliceOf(config.split, set.examples);
+  const examples = slice.slice(0, Math.max(1, Math.ceil((slice.length * percent) / 100)));
+  const whole = { file, set, part };
   if (config.eval_dataset_name !== null) {
-    const other = await read(config.eval_dataset_name);
-    return { file, set, train: examples, validation: limited(other.set.examples, config), test: [] };
+    const other = await read(config.eval_dataset_name, ["validation", "test", "train"]);
+    return { ...whole, train: examples, validation: limited(other.set.examples, config), test: [] };
   }
   const { val_split_ratio: valSplitRatio, test_split_ratio: testSplitRatio, seed } = config;
-  const parts = splitRows(examples.length, { valSplitRatio, testSplitRatio, seed });
+  // A dataset's own split is what is held out; only what it has not is cut from the rows that are trained on.
+  const ownValidation = valSplitRatio > 0 ? ownSplit(part, "validation") : undefined;
+  const parts = splitRows(examples.length, {
+    valSplitRatio: ownValidation === undefined ? valSplitRatio : 0,
+    testSplitRatio: ownSplit(part, "test") === undefined ? testSplitRatio : 0,
+    seed,
+  });
   const pick = (rows: readonly number[]) => rows.map((row) => examples[row] as Example);
+  const heldOut =
+    ownValidation === undefined ? pick(parts.validation) : (await read(name, ownValidation)).set.examples;
   return {
-    ...{ file, set, train: pick(parts.train), test: pick(parts.test) },
-    validation: limited(pick(parts.validation), config),
+    ...{ ...whole, train: pick(parts.train), test: pick(parts.test) },
+    validation: limited(heldOut, config),
   };
+}
+
+/** A split that the dataset itself has for a purpose, unless it is the one that is trained on. */
+function ownSplit(part: Dataset["part"], purpose: SplitName): string | undefined {
+  return part?.splits.find((split) => split !== part.split && splitName(split) === purpose);
 }
 
 function limited(
@@ -149,7 +168,7 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
       templateVariables: { enable_thinking: config.enable_thinking },
     }),
   };
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
   const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
     if (examples.length === 0) return [];
     const built = buildSftExamples(examples, tools, { ...options, packing });
@@ -180,7 +199,7 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
 /** Preference rows to pairs of tokens. Throws `dataset-invalid`, `template-invalid`. */
 export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoConfig): PreferenceData {
   const { max_seq_length: maxSeqLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
   const pairsOf = (examples: readonly Example[], what: string): readonly PreferencePair[] => {
     if (examples.length === 0) return [];
     const built = buildPreferenceExamples(examples, tools, { maxSeqLength, ...templateVariables(config) });
@@ -205,7 +224,7 @@ export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoCo
  */
 export function promptData(dataset: Dataset, tools: TextTools, config: GroupConfig | PpoConfig): PromptData {
   const { max_prompt_length: maxPromptLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(config)];
+  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
   const promptsOf = (examples: readonly Example[], what: string): readonly PromptRow[] => {
     if (examples.length === 0) return [];
     const built = buildPrompts(examples, tools, { maxPromptLength, ...templateVariables(config) });
@@ -242,22 +261,19 @@ function leftOut(dropped: readonly DroppedRow[], what: string): string[] {
   return [`${dropped.length} ${what} were left out; the first because ${first.reason}.`];
 }
 
-/** Settings that mean nothing for files on disk, when they are given: said, never dropped in silence. */
-function withoutMeaning(config: CommonConfig): string[] {
-  const { config_name: subset, split, task_type: task, model_revision: revision } = config;
+/** Settings that mean nothing for these rows, when they are given: said, never dropped in silence. */
+function withoutMeaning({ part }: Dataset, config: CommonConfig): string[] {
+  const { config_name: subset, split, task_type: task } = config;
   const notes: string[] = [];
-  if (subset !== null) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
-  if (!/^train(\[|$)/.test(split)) notes.push(`split (${split}): a file is one split, so its rows are used.`);
+  if (subset !== null && !part) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
+  if (!part && !/^train(\[|$)/.test(split))
+    notes.push(`split (${split}): a file is one split, so its rows are used.`);
   if (task !== null) notes.push(`task_type (${task}) is not used: rows are read by the columns they have.`);
   if (config.preserve_columns.length > 0)
     notes.push(
       purposeOf(config) === "prompt"
         ? "preserve_columns is not needed: rewards see every column."
         : "preserve_columns is not used: only rewards see further columns.",
-    );
-  if (revision !== null)
-    notes.push(
-      `model_revision (${revision}) is written into the adapter; files have no revisions to look up.`,
     );
   return notes;
 }

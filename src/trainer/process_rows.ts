@@ -1,6 +1,6 @@
 import type { CommonConfig } from "../config/fields.ts";
 import { languageOfCode, splitReference } from "../config/reward_source.ts";
-import type { RowFile } from "../data/rows.ts";
+import { type RowFile, rowUnit } from "../data/rows.ts";
 import type { Host } from "../host/host.ts";
 import type { UserFunction, UserSource } from "../host/user_code.ts";
 import { AppError } from "../lib/errors.ts";
@@ -56,7 +56,7 @@ function inFile(error: AppError, file: RowFile, batched: boolean): AppError {
   const { title, row, line, reason } = error.details;
   if (error.code !== "user-code-failed" || typeof row !== "number") return error;
   const at = file.lines[row] ?? row + 1;
-  const unit = file.format === "json" ? "row" : "line";
+  const unit = rowUnit(file);
   const where = batched ? `the rows from ${unit} ${at} on of ${file.name}` : `${file.name} ${unit} ${at}`;
   const place = line === undefined ? title : `${title}, line ${line}`;
   return new AppError("user-code-failed", `${place}: ${reason}. It was given ${where}.`, {

@@ -16,7 +16,7 @@ const MEASURED = 2000;
 type Files = Pick<Host, "openModel" | "openDataset" | "readText" | "userCode" | "log">;
 
 async function open(host: Files, config: RunConfig): Promise<{ dataset: Dataset; tools: TextTools }> {
-  const model = await openModelFolder(await host.openModel(config.model_name));
+  const model = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
   const tools = await loadTextTools(model.folder, config);
   return { tools, dataset: await loadDataset(host, config, tools.template !== undefined, true) };
 }

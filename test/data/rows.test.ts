@@ -158,7 +158,6 @@ describe("the rest", () => {
   it.each([
     ["empty", "d.jsonl", ""],
     ["without rows", "d.jsonl", "\n\n"],
-    ["Parquet", "d.parquet", "PAR1xxxx"],
     ["gzip", "d.jsonl.gz", Uint8Array.of(0x1f, 0x8b, 8, 0)],
     ["CSV that is no text", "d.csv", Uint8Array.of(0x61, 0x0a, 0xff, 0x0a)],
   ])("%s is refused", async (_, name, content) => {

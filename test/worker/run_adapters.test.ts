@@ -40,7 +40,13 @@ async function open() {
   const missing = (name: string) => Promise.reject(new Error(`asked for ${name}`));
   const host: Host = {
     ...{ openModel: missing, openDataset: missing, openAdapter: missing, checkpoints },
-    ...{ now: () => 0, log: () => {}, readText: missing, userCode: { open: () => missing("code") } },
+    ...{
+      now: () => 0,
+      log: () => {},
+      readText: missing,
+      pathBeside: missing,
+      userCode: { open: () => missing("code") },
+    },
   };
   return withRunAdapters(host);
 }

@@ -1,5 +1,5 @@
 import { openTrainer } from "../../api/open_trainer.ts";
-import { createNodeHost } from "../../host/node.ts";
+import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
 import { loadConfig } from "../load_config.ts";
 import type { Output } from "../output.ts";
 import { publicDir } from "../public_dir.ts";
@@ -24,7 +24,11 @@ export async function evaluate(
   const { config } = loaded;
   const trainer = await openTrainer({
     ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },
-    host: createNodeHost({ publicDir: publicDir(), runDir: () => config.output_dir }),
+    host: createNodeHost({
+      publicDir: publicDir(),
+      hub: hubFromEnvironment(),
+      runDir: () => config.output_dir,
+    }),
     events: {
       metrics: () => {},
       step: () => {},

@@ -4,7 +4,7 @@ import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import { type Sample, Sampler } from "../../api/sampler.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
-import { createNodeHost } from "../../host/node.ts";
+import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
@@ -45,7 +45,7 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
   const { config } = loaded;
   const dir = args.output ?? config.output_dir;
-  const host = createNodeHost({ publicDir: publicDir(), runDir: () => dir });
+  const host = createNodeHost({ publicDir: publicDir(), hub: hubFromEnvironment(), runDir: () => dir });
   const resumeStep = await resumeFrom(dir, args, await host.checkpoints.steps(""));
   const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
   const progress = createProgress();

@@ -23,19 +23,12 @@ interface Detected {
 
 /**
  * The encoding of a file: its byte order mark, or zero bytes at every other place for UTF-16 without one, else UTF-8.
- * Throws `dataset-invalid` for an empty file and for files that are no text (Parquet, gzip, zip).
+ * Throws `dataset-invalid` for an empty file and for files that are no text (gzip, zip).
  */
 export async function detectEncoding(asset: Asset): Promise<Detected> {
   if (asset.size === 0) throw invalid(asset, "is empty", "Choose a file with rows in it.");
   const head = await asset.read(0, Math.min(asset.size, 1024));
   const starts = (...bytes: number[]) => bytes.every((byte, i) => head[i] === byte);
-  if (starts(0x50, 0x41, 0x52, 0x31)) {
-    throw invalid(
-      asset,
-      "is a Parquet file",
-      "Save it as JSONL or CSV: in Python, df.to_json(..., orient='records', lines=True).",
-    );
-  }
   if (starts(0x1f, 0x8b) || starts(0x50, 0x4b, 3, 4) || starts(0x28, 0xb5, 0x2f, 0xfd)) {
     throw invalid(asset, "is compressed", "Unpack it first.");
   }

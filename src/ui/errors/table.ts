@@ -137,6 +137,11 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
     advice: "Check the connection and try again. Training itself needs no network.",
     fixes: [RELOAD],
   },
+  "access-denied": {
+    title: "The repository did not let this program in",
+    advice: "Choose a model or dataset that is open, or open its files from your disk.",
+    fixes: [settings()],
+  },
   cancelled: {
     title: "This was cancelled",
     advice: "Nothing was changed.",

@@ -6,9 +6,9 @@ export type Recognised =
   | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "unknown"; readonly why: string };
 
-export const ACCEPTED = ".yaml,.yml,.json,.jsonl,.ndjson,.csv,.tsv,.txt";
+export const ACCEPTED = ".yaml,.yml,.json,.jsonl,.ndjson,.csv,.tsv,.parquet,.txt";
 const ACCEPTED_WORDS =
-  "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV or text), or the files of a model or adapter folder.";
+  "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV, Parquet or text), or the files of a model or adapter folder.";
 
 const endingOf = (name: string): string => /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
 
@@ -20,7 +20,6 @@ const KINDS: Readonly<Record<string, string>> = {
   gguf: "a GGUF model, which cannot be trained",
   bin: "a PyTorch file",
   pt: "a PyTorch file",
-  parquet: "a Parquet file, which cannot be read yet",
   png: "a picture",
   jpg: "a picture",
   jpeg: "a picture",
@@ -79,6 +78,7 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
     case "ndjson":
     case "csv":
     case "tsv":
+    case "parquet":
     case "txt":
       return { kind: "dataset", file: first };
     default: {

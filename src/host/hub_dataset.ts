@@ -1,0 +1,263 @@
+import { AppError } from "../lib/errors.ts";
+import type { DatasetAsset, DatasetPart } from "./host.ts";
+
+/** What is needed of a dataset repository to find the files of a split. */
+export interface DatasetListing {
+  /** Every file of the repository. */
+  readonly paths: readonly string[];
+  /** The text of README.md, if there is one. */
+  readReadme(): Promise<string | undefined>;
+  /** The hub's own conversion to Parquet: {subset: {split: [address]}}, if there is one. */
+  readConverted(): Promise<unknown>;
+}
+
+export type ChosenFile =
+  | { readonly name: string; readonly path: string }
+  | { readonly name: string; readonly url: string };
+
+export interface ChosenFiles {
+  readonly files: readonly ChosenFile[];
+  readonly part: NonNullable<DatasetAsset["part"]>;
+}
+
+/** Subsets to splits to files. */
+type Layout<T> = ReadonlyMap<string, ReadonlyMap<string, readonly T[]>>;
+/** A layout, and the subset that is meant when none is named. */
+interface Found<T> {
+  readonly layout: Layout<T>;
+  readonly fallback: string | undefined;
+}
+
+/**
+ * The files of a subset's split, as the datasets library finds them: by `configs` in the front matter of README.md, else by the
+ * names of the files and their folders, else in the hub's own conversion to Parquet. Throws `config-invalid` for a subset or
+ * split that there is not, naming those there are, and `dataset-invalid` when nothing can be read.
+ */
+export async function chooseFiles(
+  id: string,
+  wanted: DatasetPart,
+  listing: DatasetListing,
+): Promise<ChosenFiles> {
+  const data = listing.paths.filter(isData);
+  const declared = readConfigs(await frontMatter(await listing.readReadme()), data);
+  const own = declared ?? byNames(data);
+  if (own !== undefined) {
+    const { files, part } = choose(id, wanted, own);
+    return { files: files.map((path) => ({ name: path, path })), part };
+  }
+  const converted = readConverted(await listing.readConverted());
+  if (converted === undefined) throw nothingToRead(id, listing.paths);
+  const { files, part } = choose(id, wanted, converted);
+  return {
+    files: files.map((url, i) => ({ name: `${part.subset}/${part.split}-${i}.parquet`, url })),
+    part,
+  };
+}
+
+/** `train[:100]` is a part of train; the rows are cut later. */
+const splitOf = (split: string): string => /^[^[]*/.exec(split)?.[0] ?? split;
+
+function choose<T>(
+  id: string,
+  wanted: DatasetPart,
+  { layout, fallback }: Found<T>,
+): { files: readonly T[]; part: ChosenFiles["part"] } {
+  const subsets = [...layout.keys()];
+  const subset = wanted.subset ?? fallback;
+  const splits = subset === undefined ? undefined : layout.get(subset);
+  if (subset === undefined || splits === undefined) {
+    const why =
+      wanted.subset === null
+        ? `has several subsets. Say which with config_name: ${subsets.join(", ")}`
+        : `has no subset "${wanted.subset}". Set config_name to one of ${subsets.join(", ")}`;
+    throw new AppError("config-invalid", `${id} ${why}.`, { details: { key: "config_name", id, subsets } });
+  }
+  const named = [...splits.keys()];
+  const sought = (typeof wanted.split === "string" ? [wanted.split] : wanted.split).map(splitOf);
+  const split = sought.find((name) => named.includes(name));
+  const files = split === undefined ? undefined : splits.get(split);
+  if (split === undefined || files === undefined) {
+    throw new AppError(
+      "config-invalid",
+      `${id}, subset ${subset}, has no split ${sought.join(" or ")}. Set split to one of ${named.join(", ")}.`,
+      { details: { key: "split", id, subset, splits: named } },
+    );
+  }
+  return { files, part: { subset, split, splits: named } };
+}
+
+function nothingToRead(id: string, paths: readonly string[]): AppError {
+  const script = paths.some((path) => path.endsWith(".py"));
+  const why = script
+    ? "It is loaded by a Python script, which is not run here, and the hub has no Parquet conversion of it."
+    : "It has no .parquet, .jsonl, .json, .csv, .tsv or .txt files, and the hub has no Parquet conversion of it.";
+  return new AppError(
+    "dataset-invalid",
+    `No rows can be read of ${id}. ${why} Save it as JSONL or Parquet and give the file's path.`,
+    { details: { id, files: paths.slice(0, 20) } },
+  );
+}
+
+const ENDINGS = ["parquet", "jsonl", "ndjson", "json", "csv", "tsv", "txt"];
+const endingOf = (path: string): string => /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
+/** Files about a dataset, rather than of it. */
+const ABOUT =
+  /(^|\/)(\.[^/]*|_[^/]*|dataset_infos?\.json|dataset_dict\.json|state\.json|config\.json|requirements\.txt|licen[cs]e[^/]*|readme[^/]*)$/i;
+const isData = (path: string): boolean => ENDINGS.includes(endingOf(path)) && !ABOUT.test(path);
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
+
+async function frontMatter(readme: string | undefined): Promise<unknown> {
+  const [, text] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(readme ?? "") ?? [];
+  if (text === undefined) return undefined;
+  const { parseDocument } = await import("yaml");
+  const document = parseDocument(text, { logLevel: "silent" });
+  return document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown);
+}
+
+/** `configs: [{config_name, data_files, data_dir, default}]`; undefined when none of it names files that there are. */
+function readConfigs(front: unknown, data: readonly string[]): Found<string> | undefined {
+  const configs = isMapping(front) ? asList(front["configs"] ?? []).filter(isMapping) : [];
+  const layout = new Map(
+    configs
+      .map((config) => [String(config["config_name"] ?? "default"), splitsOf(config, data)] as const)
+      .filter(([, splits]) => splits.size > 0),
+  );
+  const marked = configs.find((config) => config["default"] === true)?.["config_name"];
+  const names = configs.map((config) => String(config["config_name"] ?? "default"));
+  return layout.size === 0
+    ? undefined
+    : { layout, fallback: marked === undefined ? defaultOf(names) : String(marked) };
+}
+
+function splitsOf(
+  { data_dir: folder, data_files: declared }: Readonly<Record<string, unknown>>,
+  data: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
+  const within = typeof folder === "string" ? `${folder.replace(/\/$/, "")}/` : "";
+  if (declared !== undefined) return declaredSplits(declared, data, within);
+  return byWords(
+    data.filter((path) => path.startsWith(within)),
+    within,
+  );
+}
+
+function defaultOf(subsets: Iterable<string>): string | undefined {
+  const [only, ...others] = subsets;
+  return others.length === 0 ? only : [only, ...others].find((subset) => subset === "default");
+}
+
+/** A pattern, a list of them, {split: pattern}, or a list of {split, path}. */
+function declaredSplits(
+  declared: unknown,
+  data: readonly string[],
+  folder: string,
+): Map<string, readonly string[]> {
+  const splits = new Map<string, readonly string[]>();
+  const add = (split: string, patterns: unknown): void => {
+    const found = asList(patterns).flatMap((pattern) => {
+      const matches = globOf(`${folder}${String(pattern).replace(/^\.\//, "")}`);
+      return data.filter((path) => matches.test(path));
+    });
+    const all = [...new Set([...(splits.get(split) ?? []), ...found])].sort();
+    if (all.length > 0) splits.set(split, all);
+  };
+  if (isMapping(declared)) for (const [split, patterns] of Object.entries(declared)) add(split, patterns);
+  else {
+    for (const entry of asList(declared)) {
+      if (isMapping(entry)) add(String(entry["split"] ?? "train"), entry["path"]);
+      else add("train", entry);
+    }
+  }
+  return splits;
+}
+
+/** A shell pattern: ** any folders, * within one, ?, [set] and {one,other}. */
+function globOf(pattern: string): RegExp {
+  const source = pattern.replace(/^\.\//, "").replace(/\*\*\/|\*\*|[*?{},[\]]|[.+^$()|\\]/g, (sign) => {
+    switch (sign) {
+      case "**/":
+        return "(?:.*/)?";
+      case "**":
+        return ".*";
+      case "*":
+        return "[^/]*";
+      case "?":
+        return "[^/]";
+      case "{":
+        return "(?:";
+      case "}":
+        return ")";
+      case ",":
+        return "|";
+      case "[":
+      case "]":
+        return sign;
+      default:
+        return `\\${sign}`;
+    }
+  });
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    // A pattern that is none names no file.
+    return /^\b$/;
+  }
+}
+
+/** Words for a split in the names of files and folders, as the datasets library knows them. */
+const WORDS: readonly (readonly [split: string, words: RegExp])[] = [
+  ["train", /(^|[\W_])train(ing)?([\W_]|$|\d)/i],
+  ["validation", /(^|[\W_])(validation|valid|val|dev)([\W_]|$|\d)/i],
+  ["test", /(^|[\W_])(test(ing)?|eval(uation)?)([\W_]|$|\d)/i],
+];
+
+/** Files of a folder by their split: all of them are train when no name says one. Of several kinds of file the first of ENDINGS counts. */
+function byWords(paths: readonly string[], folder = ""): Map<string, readonly string[]> {
+  const kind = ENDINGS.find((ending) => paths.some((path) => endingOf(path) === ending));
+  const same = paths.filter((path) => endingOf(path) === kind).sort();
+  const splits = new Map(
+    WORDS.map(
+      ([split, words]) => [split, same.filter((path) => words.test(path.slice(folder.length)))] as const,
+    ).filter(([, files]) => files.length > 0),
+  );
+  return splits.size > 0 || same.length === 0 ? splits : new Map([["train", same]]);
+}
+
+/**
+ * Without a declaration: files at the top or in data/ are the one subset "default"; else each folder at the top is a subset,
+ * unless the folders are the splits.
+ */
+function byNames(data: readonly string[]): Found<string> | undefined {
+  if (data.length === 0) return undefined;
+  const folders = new Set(data.map((path) => (path.includes("/") ? (path.split("/")[0] ?? "") : "")));
+  const areSubsets =
+    !folders.has("") &&
+    !folders.has("data") &&
+    ![...folders].every((folder) => WORDS.some(([, words]) => words.test(folder)));
+  if (!areSubsets) return { layout: new Map([["default", byWords(data)]]), fallback: "default" };
+  const layout = new Map(
+    [...folders].sort().map((folder) => {
+      const inside = data.filter((path) => path.startsWith(`${folder}/`));
+      return [folder, byWords(inside, `${folder}/`)] as const;
+    }),
+  );
+  return { layout, fallback: defaultOf(layout.keys()) };
+}
+
+/** {subset: {split: [address]}}. */
+function readConverted(listed: unknown): Found<string> | undefined {
+  if (!isMapping(listed)) return undefined;
+  const layout = new Map<string, ReadonlyMap<string, readonly string[]>>();
+  for (const [subset, splits] of Object.entries(listed)) {
+    if (!isMapping(splits)) continue;
+    const named = Object.entries(splits).map(([split, addresses]) => {
+      const list = asList(addresses).filter((address) => typeof address === "string");
+      return [split, list] as const;
+    });
+    layout.set(subset, new Map(named.filter(([, list]) => list.length > 0)));
+  }
+  return layout.size === 0 ? undefined : { layout, fallback: defaultOf(layout.keys()) };
+}
