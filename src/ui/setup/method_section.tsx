@@ -17,28 +17,44 @@ export function MethodSection() {
     <section className="card setup-section" aria-labelledby="method-title">
       <h2 id="method-title">Method</h2>
       {GROUPS.map(([title, belongs]) => (
-        <fieldset key={title} className="method-group">
-          <legend>{title}</legend>
-          <div className="choice-list">
-            {(catalog?.algorithms ?? []).filter(belongs).map((method) => (
-              <Method key={method.id} method={method} on={method.id === chosen} />
-            ))}
-          </div>
-        </fieldset>
+        <Group
+          key={title}
+          title={title}
+          methods={(catalog?.algorithms ?? []).filter(belongs)}
+          chosen={chosen}
+        />
       ))}
     </section>
   );
 }
 
-function Method({ method: { id, label, summary, needs }, on }: { method: AlgorithmInfo; on: boolean }) {
+interface GroupProps {
+  readonly title: string;
+  readonly methods: readonly AlgorithmInfo[];
+  readonly chosen: string | undefined;
+}
+
+/** What all methods of a group need is said once. */
+function Group({ title, methods, chosen }: GroupProps) {
+  const same = new Set(methods.map(({ needs }) => needs)).size === 1;
   return (
-    <label className={on ? "choice on" : "choice"}>
-      <input type="radio" name="method" checked={on} onChange={() => pickMethod(id)} />
-      <span className="choice-text">
-        <strong>{label}</strong>
-        <span>{summary}</span>
-        <span className="muted small">Needs: {needs}</span>
-      </span>
-    </label>
+    <fieldset className="method-group">
+      <legend>
+        {title}
+        {same && <span className="method-needs"> Needs: {methods[0]?.needs}</span>}
+      </legend>
+      <div className="choice-list">
+        {methods.map(({ id, label, summary, needs }) => (
+          <label key={id} className={id === chosen ? "choice on" : "choice"}>
+            <input type="radio" name="method" checked={id === chosen} onChange={() => pickMethod(id)} />
+            <span className="choice-text">
+              <strong>{label}</strong>
+              <span>{summary}</span>
+              {!same && <span className="muted small">Needs: {needs}</span>}
+            </span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
   );
 }

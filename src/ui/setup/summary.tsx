@@ -1,9 +1,9 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { MemoryPlan } from "../../protocol/messages.ts";
+import type { GivenSettings, MemoryPlan } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { currentRun, useRuns } from "../../store/runs.ts";
+import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
   algorithmOf,
   type NextStep,
@@ -13,6 +13,8 @@ import {
   useSetup,
 } from "../../store/setup.ts";
 import { startSetup } from "../../store/setup_actions.ts";
+import { runOfName } from "../../store/start_from.ts";
+import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
 import { useChord } from "./chord.ts";
@@ -98,23 +100,28 @@ function factsOf(setup: SetupState, method: string): readonly (readonly [string,
     ["Method", method],
     ["Model", text("model_name")],
     ["Data", values["dataset_name"] ? `${text("dataset_name")} · ${text("split")}` : NONE],
+    ...startOf(values["adapter_name_or_path"]),
     [
-      "Examples per step",
+      "num_generations" in values || "kl_coef" in values ? "Answers per step" : "Examples per step",
       accumulation > 1
         ? `${batch} × ${accumulation} = ${formatCount(batch * accumulation)}`
         : formatCount(batch),
     ],
-    ["Steps", stepsOf(setup, values, batch * accumulation)],
+    ["Steps", stepsOf(setup, values)],
   ];
 }
 
-/** How many steps the run takes: as given, or as the epochs make them. */
-function stepsOf(setup: SetupState, values: Readonly<Record<string, unknown>>, examples: number): string {
-  if (typeof values["max_steps"] === "number") return formatCount(values["max_steps"]);
-  const rows = shown(setup.preview)?.splits.train;
-  const epochs = values["num_epochs"];
-  if (rows === undefined || typeof epochs !== "number" || examples <= 0) return NONE;
-  return `about ${formatCount(Math.max(1, Math.ceil(Math.ceil(rows / examples) * epochs)))}`;
+/** What the run goes on from, when that is not the model alone. */
+function startOf(adapter: unknown): readonly (readonly [string, string])[] {
+  if (typeof adapter !== "string" || adapter === "") return [];
+  const run = useRuns.getState().runs[runOfName(adapter) ?? ""];
+  return [["Starts from", run ? nameOf(run) : adapter]];
+}
+
+function stepsOf(setup: SetupState, values: GivenSettings): string {
+  const count = stepCount(values, shown(setup.preview)?.splits.train);
+  if (!count) return NONE;
+  return count.exact ? formatCount(count.steps) : `about ${formatCount(count.steps)}`;
 }
 
 const PART_COLOURS = 8;
