@@ -60,7 +60,7 @@ describe("learning from rewards", () => {
     await answers.first().waitFor(WAIT);
     expect(await answers.count()).toBe(8);
     await page.getByRole("button", { name: "Rollout before" }).click();
-    await page.getByText("Step 1", { exact: true }).waitFor();
+    await page.getByRole("heading", { name: "Prompt 1", exact: true }).waitFor();
     expect(await answers.count()).toBe(8);
   });
 

@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { RolloutSet } from "../../protocol/messages.ts";
 import { loadRollout } from "../../store/run_actions.ts";
 import type { RunView } from "../../store/runs.ts";
@@ -16,6 +16,10 @@ export function RolloutsPanel({ run, going }: { run: RunView; going: boolean }) 
   const steps = run.rolloutSteps;
   const step = held ?? steps.at(-1) ?? null;
   const set = run.rollouts.find((rollout) => rollout.step === step) ?? null;
+  // What was in sight stays until the next is here, so that nothing jumps.
+  const last = useRef<RolloutSet | null>(null);
+  if (set) last.current = set;
+  const visible = set ?? last.current;
   const { id } = run;
   useEffect(() => {
     void loadRollout(id, step);
@@ -28,7 +32,13 @@ export function RolloutsPanel({ run, going }: { run: RunView; going: boolean }) 
           <StepPicker steps={steps} step={step} held={held !== null} going={going} onHold={setHeld} />
         )}
       </div>
-      {set ? <Shown set={set} /> : <Nothing waiting={step !== null} going={going} />}
+      {visible ? (
+        <div className={set ? "stack" : "stack rollouts-busy"} aria-busy={set === null}>
+          <Shown set={visible} />
+        </div>
+      ) : (
+        <Nothing waiting={step !== null} going={going} />
+      )}
     </section>
   );
 }
