@@ -16,6 +16,8 @@ export interface Completion {
   /** The length limit cut it off. */
   readonly truncated: boolean;
   readonly reference: string | null;
+  /** The row of the dataset that asked, counted from 0; null for recorded ones. */
+  readonly row: number | null;
   /** Log-probabilities of its tokens as the decoder had them; empty for recorded ones. */
   readonly decoderLogps: readonly number[];
   /** Each reward's value, in the order of the configuration; null did not apply. */
@@ -94,9 +96,9 @@ export function recordOf(
   completion: Completion,
   scored: Pick<RolloutRecord, "rollout" | "step" | "rewards" | "reward" | "advantage">,
 ): RolloutRecord {
-  const { group, prompt, promptIds, text, ids, truncated, reference, errors } = completion;
+  const { group, row, prompt, promptIds, text, ids, truncated, reference, errors } = completion;
   return {
-    ...{ rollout: scored.rollout, step: scored.step, group, prompt, prompt_ids: promptIds },
+    ...{ rollout: scored.rollout, step: scored.step, group, row, prompt, prompt_ids: promptIds },
     ...{ completion: text, completion_ids: ids, rewards: scored.rewards, reward: scored.reward },
     ...{ advantage: scored.advantage, length: ids.length, truncated, reference },
     ...(errors && { errors }),

@@ -246,6 +246,7 @@ class GeneratedRollouts implements RolloutSource {
           text: tokenizer.decode(ids, { skipSpecialTokens: true }),
           truncated: isTruncated(ids, { stopIds, padId }),
           reference: prompt.reference,
+          row: prompt.rowIndex,
           decoderLogps: sampledLogps,
         },
       };
@@ -371,7 +372,7 @@ class RecordedRollouts implements RolloutSource {
       return {
         group: Math.floor((this.#taken + i) / samplesPerPrompt),
         ...{ prompt: line.prompt, promptIds: [...line.promptIds], ids, text: line.completion },
-        ...{ truncated: isTruncated(ids, { stopIds, padId }), reference: line.reference },
+        ...{ truncated: isTruncated(ids, { stopIds, padId }), reference: line.reference, row: null },
         ...{ decoderLogps: [], rewards: line.rewards },
       };
     });

@@ -9,6 +9,8 @@ export interface RolloutRecord {
   readonly step: number;
   /** Completions of one prompt share it; counts prompts of the run from 0. */
   readonly group: number;
+  /** The row of the dataset that asked, counted from 0; null when the rollout itself came from a file. */
+  readonly row: number | null;
   /** The prompt as text or messages. */
   readonly prompt: unknown;
   readonly prompt_ids: readonly number[];

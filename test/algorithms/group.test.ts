@@ -112,7 +112,16 @@ async function byHand(made: TinyMethod, weightOf: (tokens: number) => number, ma
   const rows = made.rollouts.flatMap((record, key): BatchRow[] => {
     if (key === masked) return [];
     const { prompt_ids: promptIds, completion_ids: ids, advantage, length } = record;
-    const completion = { promptIds, ids, group: 0, prompt: "", text: "", reference: null, truncated: false };
+    const completion = {
+      promptIds,
+      ids,
+      group: 0,
+      prompt: "",
+      text: "",
+      reference: null,
+      row: null,
+      truncated: false,
+    };
     const row = completionRow({ ...completion, decoderLogps: [], rewards: [] }, key);
     return [{ ...row, weights: Array.from(row.weights, () => weightOf(length)), info: [advantage ?? 0, 0] }];
   });

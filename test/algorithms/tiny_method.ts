@@ -191,7 +191,7 @@ export function scripted(tiny: Tiny, script: (group: number, sample: number) => 
         const sample = i % samplesPerPrompt;
         const { length, rewards, truncated = false, salt = 0 } = script(group, sample);
         return {
-          ...{ group, prompt: `prompt ${group}`, text: "", reference: null, decoderLogps: [] },
+          ...{ group, prompt: `prompt ${group}`, text: "", reference: null, row: null, decoderLogps: [] },
           promptIds: tokens(new Random(5, group), 2 + (group % (LONGEST_PROMPT - 1))),
           ids: tokens(new Random(1000 * group + sample, salt), length),
           ...{ truncated, rewards },

@@ -70,7 +70,7 @@ it.each(runs)("%s: every line of a recorded run is read", async (run) => {
 describe("a file of rollouts", () => {
   it("as a run writes it can be read again", async () => {
     const record: RolloutRecord = {
-      ...{ rollout: 3, step: 4, group: 9, prompt: [{ role: "user", content: "naïve 🦆?" }] },
+      ...{ rollout: 3, step: 4, group: 9, row: 4, prompt: [{ role: "user", content: "naïve 🦆?" }] },
       ...{
         prompt_ids: [1, 2],
         completion: "",

@@ -8,7 +8,16 @@ import { exportRollouts, runRollouts } from "../../src/worker/history.ts";
 import { RunJournal } from "../../src/worker/journal.ts";
 
 const record = (step: number, rollout: number, completion: string): RolloutRecord => ({
-  ...{ rollout, step, group: rollout, prompt: "Why?", prompt_ids: [1, 2], completion, completion_ids: [3] },
+  ...{
+    rollout,
+    step,
+    group: rollout,
+    row: 7,
+    prompt: "Why?",
+    prompt_ids: [1, 2],
+    completion,
+    completion_ids: [3],
+  },
   ...{ rewards: { accuracy: 1 }, reward: 1, advantage: 0.5, length: 1, truncated: false, reference: "42" },
 });
 
