@@ -41,8 +41,11 @@ export interface Generation {
   readonly maxLength: number;
 }
 
-/** What an algorithm asks of its engine, beside the room that its data takes. */
-export type EngineNeeds = Pick<Prepared, "micros" | "objective" | "needs">;
+/** What an algorithm asks of its engine. */
+export type EngineNeeds = Pick<
+  Prepared,
+  "capacity" | "whole" | "maxLength" | "micros" | "objective" | "needs"
+>;
 
 /** An algorithm's data, ready to train on, and what to plan for. */
 export interface Prepared {
@@ -54,9 +57,12 @@ export interface Prepared {
   readonly heldOutRows: number;
   /** The rows as tokens with their masks, where the algorithm is SFT: what the page shows of them. */
   readonly sftRows?: SftData;
+  /** Of a pass. */
   readonly capacity: Capacity;
+  /** Of a micro-batch of several passes, where the loss looks across all of them. */
+  readonly whole?: Capacity | undefined;
   readonly maxLength: number;
-  /** The most micro-batches of one optimizer step. */
+  /** The most micro-batches of one optimizer step; of those that are split, their passes. */
   readonly micros: number;
   readonly objective: Objective;
   readonly needs: ModelNeeds;

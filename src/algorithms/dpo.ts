@@ -4,15 +4,17 @@ import type { PreferencePair } from "../data/preference_examples.ts";
 import { takeColumn } from "../kernels/elementwise/take_column.ts";
 import { DPO_METRICS, type DpoLossSettings, dpoLoss } from "../kernels/loss/dpo_loss.ts";
 import type { BatchRow, Capacity } from "../model/batch_tables.ts";
-import { decoderBackward, decoderForward } from "../model/decoder.ts";
-import { headBackward, headForward } from "../model/head.ts";
+import { decoderForward } from "../model/decoder.ts";
+import { headForward } from "../model/head.ts";
+import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
-import { batchOptions } from "../trainer/micro_batch.ts";
+import { batchOptions, inPasses, passesOfBatch, passSize } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
 import { loadDataset, type PreferenceData, preferenceData } from "../trainer/prepare_data.ts";
-import type { MicroMetrics } from "../trainer/report.ts";
+import { type LossPart, recordEvaluation, recordTraining } from "../trainer/record_training.ts";
+import { type MicroMetrics, sumOf } from "../trainer/report.ts";
 import {
   type Algorithm,
   type EngineNeeds,
@@ -45,16 +47,19 @@ async function prepare({ host, config, tools, skipBadRows }: PrepareInput<DpoCon
 export function preferencePlan(
   config: DpoConfig,
   data: PreferenceData,
-): EngineNeeds & Pick<Prepared, "capacity" | "maxLength" | "start"> {
+): EngineNeeds & Pick<Prepared, "start"> {
   const { train, validation } = data;
+  const settings = lossSettings(config);
+  const isSplit = passesOfBatch(config) > 1;
   return {
+    whole: isSplit && looksAcross(settings) ? pairCapacity(train, config.batch_size) : undefined,
     capacity: largest([
-      pairCapacity(train, config.batch_size),
+      pairCapacity(train, passSize(config)),
       pairCapacity(validation, config.eval_batch_size),
     ]),
     maxLength: Math.max(...[...train, ...validation].map(longest)),
-    micros: config.gradient_accumulation_steps,
-    objective: dpoObjective(lossSettings(config)),
+    micros: config.gradient_accumulation_steps * passesOfBatch(config),
+    objective: dpoObjective(settings),
     needs: { reference: !config.reference_free },
     start: async ({ engine }) => {
       const known = config.precompute_ref_log_probs ? await precompute(engine, data) : undefined;
@@ -78,6 +83,13 @@ function lossSettings(config: DpoConfig): DpoLossSettings {
     weighting: config.use_weighting,
     discopopTau: config.discopop_tau,
   };
+}
+
+/** Whether a pair's loss depends on the other pairs: aot sorts them, WPO weighs the chosen answers by a mean of all. */
+function looksAcross({ losses, weighting }: DpoLossSettings): boolean {
+  return losses.some(
+    ({ type, weight }) => weight !== 0 && (type.startsWith("aot") || (type === "sft" && weighting)),
+  );
 }
 
 /** Reference log-probabilities of both answers of a pair, when they were computed before training. */
@@ -116,27 +128,21 @@ export class PreferenceOptimization implements Method {
   step({ step, learningRate }: StepPlace): DoneStep {
     const { batches, next, epochsDone } = this.#windows.next().value;
     const micros = batches.map((rows) => rows.map((row) => this.#pairs[row] as PreferencePair));
-    micros.forEach((pairs, micro) => {
-      this.#run("train", pairs, micro, micros.length, step);
-    });
-    const report = this.#engine.update({ lr: learningRate, step, micros: micros.length });
+    const accumulation = new Accumulation(this.#engine, { step, seed: 0 });
+    for (const pairs of micros) {
+      const passes = inPasses(pairRows(pairs, micros.length, this.#known), 2 * passSize(this.#config));
+      accumulation.add(passes, { before: this.#reference });
+    }
+    const report = accumulation.update(learningRate);
     if (movesReference(this.#config, step + 1)) this.#engine.moveReference();
     this.#cursor = next;
     const tokens = micros.flat().reduce((sum, pair) => sum + tokensOf(pair), 0);
     return { report, tokens, epoch: epochsDone, endsEpoch: next.position === 0 };
   }
 
-  /** The reference and then a program on a micro-batch: the reference's log-probabilities never leave the GPU. */
-  #run(
-    program: "train" | "evaluate",
-    pairs: readonly PreferencePair[],
-    micro: number,
-    microBatches: number,
-    step: number,
-  ): void {
-    const counts = this.#engine.load(pairRows(pairs, microBatches, this.#known));
-    if (!this.#config.reference_free && !this.#known) this.#engine.execute("reference", counts);
-    this.#engine.execute(program, counts, { micro, step, seed: 0, noise: 0 });
+  /** The program that runs before a loss, where the reference is not known: its log-probabilities never leave the GPU. */
+  get #reference(): string | undefined {
+    return this.#config.reference_free || this.#known ? undefined : "reference";
   }
 
   /** Loss and metrics of pairs that do not train: means over pairs, whatever the batch size. */
@@ -146,10 +152,14 @@ export class PreferenceOptimization implements Method {
     for (let first = 0; first < pairs.length; first += size * slots) {
       const group = pairs.slice(first, first + size * slots);
       const batches = Math.ceil(group.length / size);
-      for (let i = 0; i < batches; i++) this.#run("evaluate", group.slice(i * size, (i + 1) * size), i, 1, 0);
+      inPasses(group, size).forEach((batch, micro) => {
+        const counts = this.#engine.load(pairRows(batch, 1, this.#known));
+        if (this.#reference) this.#engine.execute(this.#reference, counts);
+        this.#engine.execute("evaluate", counts, { micro, step: 0, seed: 0, noise: 0 });
+      });
       micros.push(...(await this.#engine.readEvaluation(batches)).micros);
     }
-    const values = { loss: weightedLoss(micros), ...preferenceValues([total(micros)]) };
+    const values = { loss: weightedLoss(micros), ...preferenceValues([sumOf(micros)]) };
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [`eval_${name}`, value]));
   }
 
@@ -194,12 +204,6 @@ function preferenceValues(micros: readonly MicroMetrics[]): Record<string, numbe
     entropy: by("entropy", "live"),
     mean_token_accuracy: by("chosenCorrect", "chosenTokens"),
   };
-}
-
-function total(micros: readonly MicroMetrics[]): MicroMetrics {
-  const names = Object.keys(micros[0] ?? {});
-  const sum = (name: string) => micros.reduce((all, micro) => all + (micro[name] ?? 0), 0);
-  return Object.fromEntries(names.map((name) => [name, sum(name)])) as MicroMetrics;
 }
 
 /** Each micro-batch's loss is a mean over its pairs; the last may have fewer. */
@@ -272,39 +276,20 @@ export function dpoObjective(settings: DpoLossSettings): Objective {
     columns: ["refLogp"],
     metrics: DPO_METRICS,
     record(bench) {
-      const train = bench.pass("train", "policy", { trains: true });
-      const { decoder, head, upstream } = recordLoss(bench, train, settings, bench.rematerialize);
-      const dHidden = headBackward(train, decoder.finalNorm.y, head, upstream, 1);
-      decoderBackward(train, decoder, dHidden);
-      const evaluate = bench.pass("evaluate", "policy");
-      const { head: held } = recordLoss(bench, evaluate, settings, false);
-      takeColumn(evaluate.recorder, { x: held.out, y: bench.scores }, 0);
-      const programs = [train.recorder, evaluate.recorder];
+      const loss = (part: LossPart) => {
+        const { recorder, profile, out, argmax, logCollision, upstream, metrics } = part;
+        const { targets, rowOf, rows } = part.tables;
+        const tables = { targets, rowOf, rows, refLogp: part.column("refLogp") };
+        const tensors = { out, argmax, logCollision, upstream, metrics };
+        dpoLoss(recorder, { ...tables, ...tensors }, settings, profile.rowThreads);
+      };
+      const programs = [
+        ...recordTraining(bench, { temperature: 1, loss }),
+        recordEvaluation(bench, { temperature: 1, scored: true, loss }),
+      ];
       return settings.referenceFree ? programs : [...programs, recordReference(bench)];
     },
   };
-}
-
-function recordLoss(
-  bench: Workbench,
-  context: ReturnType<Workbench["pass"]>,
-  settings: DpoLossSettings,
-  rematerialize: boolean,
-) {
-  const { recorder, capacity, profile, tables } = context;
-  const decoder = decoderForward(context, rematerialize);
-  const head = headForward(context, decoder.finalNorm.y, 1);
-  const { out, argmax, logCollision } = head;
-  const upstream = recorder.alloc("upstream", [capacity.M, 3]);
-  const { targets, rowOf, rows } = tables;
-  const refLogp = bench.column("refLogp");
-  dpoLoss(
-    recorder,
-    { out, argmax, logCollision, targets, rowOf, rows, refLogp, upstream, metrics: bench.metrics },
-    settings,
-    profile.rowThreads,
-  );
-  return { decoder, head, upstream };
 }
 
 /** The reference's log-probabilities into the tables that the loss reads, and into the scores. */

@@ -8,12 +8,16 @@ import { completionMetrics } from "../losses/completion_metrics.ts";
 import { overlongPenalty } from "../losses/overlong.ts";
 import { entropyWeight, tokenWeights } from "../losses/token_weights.ts";
 import type { BatchRow } from "../model/batch_tables.ts";
-import { decoderBackward, decoderForward } from "../model/decoder.ts";
-import { headBackward, headForward } from "../model/head.ts";
+import { decoderForward } from "../model/decoder.ts";
+import { headForward } from "../model/head.ts";
+import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
+import { inPasses, passesOfBatch, passSize } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
+import { type LossPart, recordTraining } from "../trainer/record_training.ts";
+import { type MicroMetrics, sumOf } from "../trainer/report.ts";
 import {
   type Algorithm,
   type EngineNeeds,
@@ -29,7 +33,7 @@ import {
   type RolloutSource,
   recordOf,
 } from "./rollout.ts";
-import { prepareRollouts } from "./rollout_source.ts";
+import { prepareRollouts, type RolloutLengths, rolloutCapacity } from "./rollout_source.ts";
 
 /**
  * GRPO, Group Relative Policy Optimization, DeepSeekMath, arXiv:2402.03300, section 4.1; and what differs from it in
@@ -52,14 +56,20 @@ async function prepare(input: PrepareInput<GroupConfig>): Promise<Prepared> {
   });
   return {
     ...rollouts.prepared,
-    ...groupPlan(config),
+    ...groupPlan(config, rollouts.lengths),
     start: async (parts) => new GroupMethod(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 
-export function groupPlan(config: GroupConfig): EngineNeeds {
+/** What the engine must hold for completions of these lengths. */
+export function groupPlan(config: GroupConfig, lengths: RolloutLengths): EngineNeeds {
+  // The threshold of entropy is one of all the tokens of a micro-batch.
+  const isSplit = passesOfBatch(config) > 1 && config.top_entropy_quantile < 1;
   return {
-    micros: config.gradient_accumulation_steps,
+    capacity: rolloutCapacity(passSize(config), lengths),
+    whole: isSplit ? rolloutCapacity(config.batch_size, lengths) : undefined,
+    maxLength: lengths.maxLength,
+    micros: config.gradient_accumulation_steps * passesOfBatch(config),
     objective: groupObjective(lossSettings(config), config.temperature),
     needs: { reference: config.beta > 0 },
   };
@@ -145,6 +155,7 @@ export class GroupMethod implements Method {
     const { gradient_accumulation_steps: micros, steps_per_generation: parts, batch_size } = this.#config;
     const uses = parts * this.#config.num_iterations;
     const values: Promise<Record<string, number>>[] = [];
+    const accumulation = new Accumulation(this.#engine, { step, seed: 0 });
     let tokens = 0;
     let fresh = false;
     let pause: string | undefined;
@@ -161,14 +172,14 @@ export class GroupMethod implements Method {
       const rows = rollout.rows.slice(part * batch_size, (part + 1) * batch_size);
       const batch = this.#weighted(rows, rollout.tokens);
       tokens += batch.reduce((sum, row) => sum + row.ids.length, 0);
-      const place = { micro, step, seed: 0, noise: 0 };
+      const passes = inPasses(batch, passSize(this.#config));
       // Until the next update the policy is the one that generated, and only then the two can be compared.
       if (fresh) {
-        const scores = this.#engine.accumulateScored(batch, place);
+        const scores = accumulation.addScored(passes);
         values.push(scores.then((logps) => logpGap(rows.map(live).filter(isLearned), logps)));
-      } else this.#engine.accumulate(batch, place);
+      } else accumulation.add(passes);
     }
-    const report = this.#engine.update({ lr: learningRate, step, micros });
+    const report = accumulation.update(learningRate);
     if (this.#config.beta > 0 && movesReference(this.#config, step + 1)) this.#engine.moveReference();
     const { epoch, endsEpoch } = this.#source.place;
     return { report, tokens, epoch, endsEpoch, values: merged(values), pause };
@@ -400,6 +411,17 @@ function clipValues(
   };
 }
 
+/** Sums, but for the least and greatest share of clipped tokens of any live row. */
+function combineMetrics(passes: readonly MicroMetrics[]): MicroMetrics {
+  const shares = (name: string) => passes.flatMap((pass) => (pass["rows"] === 0 ? [] : [pass[name] ?? 0]));
+  const lows = shares("clipLowMin");
+  return {
+    ...sumOf(passes),
+    clipLowMin: lows.length === 0 ? 0 : Math.min(...lows),
+    clipHighMax: Math.max(0, ...shares("clipHighMax")),
+  };
+}
+
 /** The programs: log-probabilities under policy and reference, and the loss with its whole way back. */
 export function groupObjective(
   settings: GroupLossSettings,
@@ -409,31 +431,19 @@ export function groupObjective(
   return {
     columns: ["oldLogp", "refLogp"],
     metrics: GROUP_METRICS,
+    combine: combineMetrics,
     record(bench) {
-      const train = bench.pass("train", "policy", { trains: true });
-      const { recorder, capacity, profile, tables } = train;
-      const decoder = decoderForward(train, bench.rematerialize);
-      const head = headForward(train, decoder.finalNorm.y, temperature);
-      const { out, argmax } = head;
-      takeColumn(recorder, { x: out, y: bench.scores }, 0);
-      const upstream = recorder.alloc("upstream", [capacity.M, 3]);
-      const { targets, weights, rows } = tables;
-      const [oldLogp, refLogp] = [bench.column("oldLogp"), bench.column("refLogp")];
-      groupLoss(
-        recorder,
-        {
-          ...{ out, argmax, targets, weights, rows, oldLogp, refLogp, upstream },
-          metrics: bench.metrics,
-        },
-        settings,
-        profile.rowThreads,
-      );
-      const dHidden = headBackward(train, decoder.finalNorm.y, head, upstream, temperature);
-      decoderBackward(train, decoder, dHidden);
+      const loss = (part: LossPart) => {
+        const { recorder, profile, out, argmax, upstream, metrics } = part;
+        const { targets, weights, rows } = part.tables;
+        const [oldLogp, refLogp] = [part.column("oldLogp"), part.column("refLogp")];
+        const tables = { targets, weights, rows, oldLogp, refLogp };
+        groupLoss(recorder, { ...tables, out, argmax, upstream, metrics }, settings, profile.rowThreads);
+      };
       const scorers = (withReference ? (["policy", "reference"] as const) : (["policy"] as const)).map(
         (which) => recordScores(bench, which, temperature),
       );
-      return [recorder, ...scorers];
+      return [...recordTraining(bench, { temperature, scored: true, loss }), ...scorers];
     },
   };
 }

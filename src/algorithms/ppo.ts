@@ -16,14 +16,16 @@ import type { BatchRow } from "../model/batch_tables.ts";
 import { decoderBackward, decoderForward } from "../model/decoder.ts";
 import { headBackward, headForward } from "../model/head.ts";
 import { combine } from "../rewards/combine.ts";
+import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
+import { inPasses, passSize } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
 import type { Algorithm, EngineNeeds, Prepared, PrepareInput } from "./algorithm.ts";
 import { meanByName, recordScores } from "./grpo.ts";
 import { type Completion, completionRow, logpGap, type RolloutSource, recordOf } from "./rollout.ts";
-import { prepareRollouts } from "./rollout_source.ts";
+import { prepareRollouts, type RolloutLengths, rolloutCapacity } from "./rollout_source.ts";
 
 /**
  * PPO, Proximal Policy Optimization, arXiv:1707.06347, equations 7 and 9, for language models as in InstructGPT,
@@ -42,15 +44,18 @@ async function prepare(input: PrepareInput<PpoConfig>): Promise<Prepared> {
   const rollouts = await prepareRollouts(input, { completions, samplesPerPrompt: 1 });
   return {
     ...rollouts.prepared,
-    ...ppoPlan(config),
+    ...ppoPlan(config, rollouts.lengths),
     start: async (parts) =>
       new ProximalPolicyOptimization(parts.engine, config, await rollouts.open(parts), parts.events),
   };
 }
 
-export function ppoPlan(config: PpoConfig): EngineNeeds {
+/** What the engine must hold for completions of these lengths. */
+export function ppoPlan(config: PpoConfig, lengths: RolloutLengths): EngineNeeds {
   return {
-    micros: Math.ceil(rolloutSize(config) / config.num_mini_batches / config.batch_size),
+    capacity: rolloutCapacity(passSize(config), lengths),
+    maxLength: lengths.maxLength,
+    micros: Math.ceil(rolloutSize(config) / config.num_mini_batches / passSize(config)),
     objective: ppoObjective(config),
     needs: { reference: true, value: true },
   };
@@ -112,23 +117,18 @@ export class ProximalPolicyOptimization implements Method {
   }
 
   async step({ step, learningRate }: StepPlace): Promise<DoneStep> {
-    const { batch_size: batchSize, num_mini_batches: parts } = this.#config;
+    const { num_mini_batches: parts } = this.#config;
     const use = this.#used % this.#stepsPerRollout;
     const begun = use === 0 ? await this.#rollOut(step) : undefined;
     this.#used += 1;
 
     const rows = this.#miniBatch(Math.floor(use / parts), use % parts);
     const tokens = rows.reduce((sum, row) => sum + row.advantages.length, 0);
-    const micros = Math.max(1, Math.ceil(rows.length / batchSize));
-    let read = 0;
-    for (let micro = 0; micro < micros; micro++) {
-      const batch = rows
-        .slice(micro * batchSize, (micro + 1) * batchSize)
-        .map((row, i) => learnedRow(row, i, 1 / Math.max(1, tokens)));
-      this.#engine.accumulate(batch, { micro, step, seed: 0, noise: 0 });
-      read += batch.reduce((sum, row) => sum + row.ids.length, 0);
-    }
-    const report = this.#engine.update({ lr: learningRate, step, micros });
+    const batch = rows.map((row, i) => learnedRow(row, i, 1 / Math.max(1, tokens)));
+    const accumulation = new Accumulation(this.#engine, { step, seed: 0 });
+    accumulation.add(inPasses(batch, passSize(this.#config)));
+    const report = accumulation.update(learningRate);
+    const read = batch.reduce((sum, row) => sum + row.ids.length, 0);
     const { epoch, endsEpoch } = this.#source.place;
     const values = { ...begun?.values, episode: this.#rollouts * this.#size };
     return { report, tokens: read, epoch, endsEpoch, values, pause: begun?.pause };

@@ -40,15 +40,9 @@ export interface RolloutShape {
 export interface PreparedRollouts {
   readonly prepared: Pick<
     Prepared,
-    | "dataset"
-    | "notes"
-    | "trainRows"
-    | "heldOutRows"
-    | "capacity"
-    | "maxLength"
-    | "generation"
-    | "rewardModel"
+    "dataset" | "notes" | "trainRows" | "heldOutRows" | "generation" | "rewardModel"
   >;
+  readonly lengths: RolloutLengths;
   open(parts: StartParts): Promise<RolloutSource>;
 }
 
@@ -63,9 +57,14 @@ export async function prepareRollouts(
   return input.config.rollouts_path === null ? fromPrompts(input, shape) : fromFile(input, shape);
 }
 
-/** What any micro-batch of completions of these lengths can need at most. */
-export function rolloutCapacity(config: RewardConfig, maxLength: number, maxCompletion: number): Capacity {
-  const R = config.batch_size;
+/** The longest row, and the longest completion. */
+export interface RolloutLengths {
+  readonly maxLength: number;
+  readonly maxCompletion: number;
+}
+
+/** What any `rows` completions of these lengths can need at most. */
+export function rolloutCapacity(R: number, { maxLength, maxCompletion }: RolloutLengths): Capacity {
   return { N: R * maxLength, M: R * maxCompletion, R };
 }
 
@@ -112,12 +111,11 @@ async function fromPrompts(
     prepared: {
       ...{ dataset, notes: data.notes, trainRows: data.train.length, heldOutRows: data.validation.length },
       ...{
-        capacity: rolloutCapacity(config, maxLength, config.max_completion_length),
-        maxLength,
         generation,
       },
       rewardModel,
     },
+    lengths: { maxLength, maxCompletion: config.max_completion_length },
     open: async (parts) => {
       const { host: runHost } = parts;
       // What may not fit comes first: a scorer may hold processes of its own.
@@ -337,8 +335,8 @@ async function fromFile(
   return {
     prepared: {
       ...{ dataset: undefined, notes, trainRows: lines.length, heldOutRows: 0, generation: undefined },
-      ...{ capacity: rolloutCapacity(config, maxLength, maxCompletion), maxLength },
     },
+    lengths: { maxLength, maxCompletion },
     open: async () => new RecordedRollouts(lines, tools),
   };
 }

@@ -3,17 +3,25 @@ import { type DataCursor, optimizerSteps, totalSteps } from "../data/batches.ts"
 import type { TrainingRow } from "../data/packed_rows.ts";
 import { crossEntropy } from "../kernels/loss/cross_entropy.ts";
 import { METRIC_FIELDS, metricsReduce } from "../kernels/loss/metrics_reduce.ts";
-import type { ModelContext } from "../model/context.ts";
-import { decoderBackward, decoderForward } from "../model/decoder.ts";
-import { headBackward, headForward } from "../model/head.ts";
+import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import { evaluateRows } from "../trainer/evaluation.ts";
 import type { DoneStep, Method, StepPlace } from "../trainer/method.ts";
 import { type StepRecord, sftLogValues } from "../trainer/metrics.ts";
-import { batchOptions, capacityFor, countTargets, countTokens, toBatchRows } from "../trainer/micro_batch.ts";
-import type { Objective, Workbench } from "../trainer/objective.ts";
+import {
+  batchOptions,
+  capacityFor,
+  countTargets,
+  countTokens,
+  inPasses,
+  passesOfBatch,
+  passSize,
+  toBatchRows,
+} from "../trainer/micro_batch.ts";
+import type { Objective } from "../trainer/objective.ts";
 import { buildSftData, loadDataset, type SftData } from "../trainer/prepare_data.ts";
-import { type Algorithm, largest, type Prepared, type PrepareInput } from "./algorithm.ts";
+import { type LossPart, recordEvaluation, recordTraining } from "../trainer/record_training.ts";
+import { type Algorithm, type EngineNeeds, largest, type Prepared, type PrepareInput } from "./algorithm.ts";
 
 /**
  * SFT, supervised fine-tuning: the cross-entropy of the tokens to learn. InstructGPT, arXiv:2203.02155, section 3.5;
@@ -26,23 +34,29 @@ export const sft: Algorithm<SftConfig> = { prepare };
 async function prepare({ host, config, tools, skipBadRows }: PrepareInput<SftConfig>): Promise<Prepared> {
   const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
   const data = buildSftData(dataset, tools, config);
-  const { train, validation } = data;
+  const { train, validation, notes } = data;
   return {
-    dataset,
-    notes: data.notes,
-    trainRows: train.length,
-    heldOutRows: validation.length,
-    sftRows: data,
+    ...{ dataset, notes, trainRows: train.length, heldOutRows: validation.length, sftRows: data },
+    ...supervisedPlan(config, data),
+    generation: undefined,
+    start: async ({ engine }) => new SupervisedFineTuning(engine, config, data),
+  };
+}
+
+/** What the engine must hold for these rows. */
+export function supervisedPlan(
+  config: SftConfig,
+  { train, validation }: Pick<SftData, "train" | "validation">,
+): EngineNeeds {
+  return {
     capacity: largest([
-      capacityFor(train, config.batch_size),
+      capacityFor(train, passSize(config)),
       capacityFor(validation, config.eval_batch_size),
     ]),
     maxLength: Math.max(...[...train, ...validation].flatMap((row) => row.lengths)),
-    micros: config.gradient_accumulation_steps,
+    micros: config.gradient_accumulation_steps * passesOfBatch(config),
     objective: sftObjective({ kind: config.loss_type, smoothing: config.label_smoothing_factor }),
     needs: {},
-    generation: undefined,
-    start: async ({ engine }) => new SupervisedFineTuning(engine, config, data),
   };
 }
 
@@ -73,12 +87,13 @@ export class SupervisedFineTuning implements Method {
     const { batches, next, epochsDone } = this.#windows.next().value;
     const micros = batches.map((rows) => rows.map((row) => this.#data.train[row] as TrainingRow));
     const targets = micros.reduce((sum, rows) => sum + countTargets(rows), 0);
-    micros.forEach((rows, micro) => {
-      const noise = neftuneNoise(config, rows, this.#engine.spec.hidden);
-      const weight = targets === 0 ? 0 : 1 / targets;
-      this.#engine.accumulate(toBatchRows(rows, weight), { micro, step, seed: config.seed, noise });
-    });
-    const report = this.#engine.update({ lr: learningRate, step, micros: micros.length });
+    const accumulation = new Accumulation(this.#engine, { step, seed: config.seed });
+    const weight = targets === 0 ? 0 : 1 / targets;
+    for (const rows of micros) {
+      const passes = inPasses(rows, passSize(config)).map((part) => toBatchRows(part, weight));
+      accumulation.add(passes, { noise: neftuneNoise(config, rows, this.#engine.spec.hidden) });
+    }
+    const report = accumulation.update(learningRate);
     this.#cursor = next;
     const tokens = micros.reduce((sum, rows) => sum + countTokens(rows), 0);
     return { report, tokens, epoch: epochsDone, endsEpoch: next.position === 0 };
@@ -120,32 +135,19 @@ export function sftObjective(loss: LossSettings): Objective {
     columns: [],
     metrics: METRIC_FIELDS,
     record(bench) {
-      const train = bench.pass("train", "policy", { trains: true, noisy: true });
-      const acts = recordLoss(bench, train, loss, bench.rematerialize);
-      const dHidden = headBackward(train, acts.decoder.finalNorm.y, acts.head, acts.upstream, 1);
-      decoderBackward(train, acts.decoder, dHidden);
-      const evaluate = bench.pass("evaluate", "policy");
-      recordLoss(bench, evaluate, { kind: "nll", smoothing: 0 });
-      return [train.recorder, evaluate.recorder];
+      const plain: LossSettings = { kind: "nll", smoothing: 0 };
+      return [
+        ...recordTraining(bench, { temperature: 1, noisy: true, loss: (part) => recordLoss(part, loss) }),
+        recordEvaluation(bench, { temperature: 1, loss: (part) => recordLoss(part, plain) }),
+      ];
     },
   };
 }
 
-/** Forward, loss and metrics of one micro-batch. */
-function recordLoss(bench: Workbench, context: ModelContext, loss: LossSettings, rematerialize = false) {
-  const { recorder, capacity, profile, tables } = context;
-  const decoder = decoderForward(context, rematerialize);
-  const head = headForward(context, decoder.finalNorm.y, 1);
-  const { out, argmax } = head;
-  const upstream = recorder.alloc("upstream", [capacity.M, 3]);
-  const losses = recorder.alloc("loss", [capacity.M]);
+function recordLoss(part: LossPart, settings: LossSettings): void {
+  const { recorder, profile, capacity, tables, metrics, out, argmax, upstream } = part;
   const { targets, weights: weight } = tables;
-  crossEntropy(recorder, { out, weight, upstream, loss: losses }, loss);
-  const { metrics } = bench;
-  metricsReduce(
-    recorder,
-    { out, loss: losses, argmax, targets, weight, metrics },
-    { threads: profile.rowThreads },
-  );
-  return { upstream, decoder, head };
+  const loss = recorder.alloc("loss", [capacity.M]);
+  crossEntropy(recorder, { out, weight, upstream, loss }, settings);
+  metricsReduce(recorder, { out, loss, argmax, targets, weight, metrics }, { threads: profile.rowThreads });
 }

@@ -60,7 +60,7 @@ async function openBackend(
 
 /** What a prepared run asks of its engine. */
 export function enginePlan({ model, spec, data, start, reference, value }: PreparedRun) {
-  const { capacity, maxLength, micros, objective } = data;
+  const { capacity, whole, maxLength, micros, objective } = data;
   return {
     model,
     spec,
@@ -68,6 +68,7 @@ export function enginePlan({ model, spec, data, start, reference, value }: Prepa
     reference,
     value,
     capacity,
+    whole,
     maxLength,
     micros,
     objective,

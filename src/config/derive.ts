@@ -72,7 +72,7 @@ export function derive(draft: Draft, algorithm: Algorithm, isGiven: (key: string
   fill(draft, "num_cycles", draft["lr_scheduler"] === "cosine_with_restarts" ? 1 : 0.5);
   fill(draft, "eval_strategy", isGiven("eval_steps") ? "steps" : "no");
   fill(draft, "eval_steps", draft["save_steps"]);
-  fill(draft, "eval_batch_size", draft["batch_size"]);
+  fill(draft, "eval_batch_size", draft["forward_batch_size"] ?? draft["batch_size"]);
   fill(draft, "greater_is_better", !/loss$/.test(String(draft["metric_for_best_model"])));
   deriveBackend(draft);
   if (!usesRewards(algorithm)) return;

@@ -116,6 +116,13 @@ const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm 
     );
   },
   (c) =>
+    c.forward_batch_size !== null &&
+    c.forward_batch_size > c.batch_size && {
+      key: "forward_batch_size",
+      message: `forward_batch_size (${c.forward_batch_size}) is larger than batch_size (${c.batch_size}), so it splits nothing.`,
+      note: true,
+    },
+  (c) =>
     c.lora_dropout > 0 &&
     c.algorithm !== "sft" && {
       key: "lora_dropout",

@@ -16,11 +16,14 @@ import type { ModelWeights } from "../model/weights.ts";
 import { type Objective, Workbench } from "./objective.ts";
 import { createOptimizer, type Optimizer, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
 import { ReportBuffer, type StepReport } from "./report.ts";
+import { WholeBatch } from "./whole_batch.ts";
 
 export interface EngineOptions extends ModelOptions {
   readonly rematerialize: boolean;
   readonly capacity: Capacity;
-  /** The most micro-batches of one optimizer step. */
+  /** Of a micro-batch, where its loss is to be taken across all the passes that it is split into. */
+  readonly whole?: Capacity | undefined;
+  /** The most micro-batches of one optimizer step; of those that are split, their passes. */
   readonly micros: number;
   /** The longest row. */
   readonly maxLength: number;
@@ -46,7 +49,8 @@ export interface MicroStep {
 /** Where the loss of a batch goes when nothing is noisy. */
 const PLAIN: MicroStep = { micro: 0, step: 0, seed: 0, noise: 0 };
 
-type Counts = Pick<StepValues, "N" | "M" | "R" | "T" | "U" | "spare">;
+/** How much of a program's tables is in use. */
+export type Counts = Pick<StepValues, "N" | "M" | "R" | "T" | "U" | "spare">;
 
 /** A report that is on its way to the host. */
 export interface PendingReport {
@@ -69,6 +73,7 @@ export class Engine {
   readonly adapter: Adapter | undefined;
   readonly model: LoadedModel;
   readonly programs: Readonly<Record<string, Program>>;
+  readonly whole: WholeBatch | undefined;
   readonly #tables: BatchTables;
   readonly #scoreRing: ReadbackRing;
   readonly #passRing: ReadbackRing;
@@ -85,6 +90,7 @@ export class Engine {
     this.optimizer = parts.optimizer;
     this.report = parts.report;
     this.programs = Object.fromEntries(programs.map((program) => [program.name, program]));
+    this.whole = parts.whole;
     this.#tables = parts.tables;
     this.#scoreRing = parts.scoreRing;
     this.#passRing = parts.passRing;
@@ -113,14 +119,22 @@ export class Engine {
     this.program(program).execute({ ...ZERO_STEP, ...micro, ...counts });
   }
 
+  /**
+   * The same; and the scores that the program left of the rows' targets, on their way to the host. Those of all passes of two
+   * optimizer steps may be on their way at once.
+   */
+  executeScored(
+    program: string,
+    counts: Counts,
+    micro: MicroStep,
+    rows: readonly BatchRow[],
+  ): Promise<Float32Array<ArrayBuffer>[]> {
+    return this.#scored(program, counts, micro, rows, this.#passRing);
+  }
+
   /** Uploads a micro-batch and adds its gradients; its metrics land in slot `micro`. */
   accumulate(rows: readonly BatchRow[], micro: MicroStep): void {
     this.execute("train", this.load(rows), micro);
-  }
-
-  /** The same; and the scores that `train` left of the rows' targets, on their way to the host. */
-  accumulateScored(rows: readonly BatchRow[], micro: MicroStep): Promise<Float32Array<ArrayBuffer>[]> {
-    return this.#scored("train", rows, micro, this.#passRing);
   }
 
   /** Loss of a micro-batch without gradients, noise or dropout. */
@@ -136,32 +150,41 @@ export class Engine {
     const results: Promise<Float32Array<ArrayBuffer>[]>[] = [];
     for (const part of fittingParts(rows, this.capacity)) {
       if (this.#scoreRing.free === 0) await results.at(-this.#scoreRing.depth);
-      results.push(this.#scored(program, part, PLAIN, this.#scoreRing));
+      results.push(this.#scored(program, this.load(part), PLAIN, part, this.#scoreRing));
     }
     return (await Promise.all(results)).flat();
   }
 
   async #scored(
     program: string,
-    rows: readonly BatchRow[],
+    counts: Counts,
     micro: MicroStep,
+    rows: readonly BatchRow[],
     ring: ReadbackRing,
   ): Promise<Float32Array<ArrayBuffer>[]> {
-    const step = { ...ZERO_STEP, ...micro, ...this.load(rows) };
     let copy: { read(): Promise<ArrayBuffer> } | undefined;
-    this.program(program).execute(step, (encoder) => {
+    this.program(program).execute({ ...ZERO_STEP, ...micro, ...counts }, (encoder) => {
       copy = ring.copy(encoder);
     });
     if (!copy) throw new Error("the scores were not copied");
     return byRow(new Float32Array(await copy.read()), rows);
   }
 
-  /** Applies the accumulated gradients (or, when something is not finite, drops them) and starts reading the report. */
-  update(step: { readonly lr: number; readonly step: number; readonly micros: number }): PendingReport {
+  /**
+   * Applies the accumulated gradients (or, when something is not finite, drops them) and starts reading the report. `micros`
+   * counts micro-batches, or says how many slots each of them took.
+   */
+  update(step: {
+    readonly lr: number;
+    readonly step: number;
+    readonly micros: number | readonly number[];
+  }): PendingReport {
     const { lr, micros } = step;
+    const slots = typeof micros === "number" ? new Array<number>(micros).fill(1) : micros;
+    const micro = slots.reduce((sum, count) => sum + count, 0) - 1;
     let copy: PendingReport | undefined;
-    this.program("update").execute({ ...ZERO_STEP, lr, step: step.step, micro: micros - 1 }, (encoder) => {
-      copy = this.report.copy(encoder, micros);
+    this.program("update").execute({ ...ZERO_STEP, lr, step: step.step, micro }, (encoder) => {
+      copy = this.report.copy(encoder, slots);
     });
     if (!copy) throw new Error("the report was not copied");
     return copy;
@@ -175,7 +198,7 @@ export class Engine {
   /** The metrics of `micros` evaluated micro-batches. Waits for the GPU. */
   async readEvaluation(micros: number): Promise<StepReport> {
     const encoder = this.gpu.device.createCommandEncoder();
-    const copy = this.report.copy(encoder, micros);
+    const copy = this.report.copy(encoder, new Array<number>(micros).fill(1));
     this.gpu.device.queue.submit([encoder.finish()]);
     return copy.read();
   }
@@ -223,6 +246,7 @@ export interface EngineParts {
   readonly optimizer: Optimizer;
   readonly report: ReportBuffer;
   readonly tables: BatchTables;
+  readonly whole: WholeBatch | undefined;
   readonly scores: Tensor;
   readonly scoreRing: ReadbackRing;
   readonly passRing: ReadbackRing;
@@ -244,9 +268,12 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
   const made = await gpu.guarded("Tables", () => {
     const isFull = options.trainable.kind === "full";
     const scores = gpu.tensor("scores", [capacity.M]);
+    const tables = new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns);
+    const combine = objective.combine?.bind(objective);
     return {
-      report: new ReportBuffer(gpu, options.micros, objective.metrics),
-      tables: new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns),
+      report: new ReportBuffer(gpu, options.micros, objective.metrics, combine),
+      tables,
+      whole: options.whole && new WholeBatch(gpu, options.whole, tables, profile.attentionTile),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
       scoreRing: new ReadbackRing(gpu, scores, 2),

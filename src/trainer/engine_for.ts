@@ -110,8 +110,9 @@ export interface EnginePlan {
   readonly spec: ModelSpec;
   readonly trainable: Trainable;
   readonly objective: Objective;
-  /** The most micro-batches of one optimizer step. */
+  /** See EngineOptions. */
   readonly micros: number;
+  readonly whole?: Capacity | undefined;
   readonly reference?: ReferenceKind | undefined;
   readonly value?: ValueStart | undefined;
   readonly capacity: Capacity;
@@ -144,7 +145,13 @@ export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOption
     ...{ model: plan.model, spec, trainable: plan.trainable, capacity: plan.capacity, maxLength },
     baseFormat: baseFormatOf(config),
     rematerialize: config.gradient_checkpointing ?? unsloth,
-    ...{ micros: plan.micros, objective: plan.objective, reference: plan.reference, value: plan.value },
+    ...{
+      micros: plan.micros,
+      whole: plan.whole,
+      objective: plan.objective,
+      reference: plan.reference,
+      value: plan.value,
+    },
     optimizer: {
       kind: config.optim,
       beta1: config.adam_beta1,

@@ -4,6 +4,22 @@ import type { TrainingRow } from "../data/packed_rows.ts";
 import { AppError } from "../lib/errors.ts";
 import type { BatchRow, Capacity } from "../model/batch_tables.ts";
 
+/** What goes on the GPU at once of a micro-batch: rows, pairs or completions. */
+export function passSize(config: Pick<CommonConfig, "batch_size" | "forward_batch_size">): number {
+  return Math.min(config.forward_batch_size ?? config.batch_size, config.batch_size);
+}
+
+/** The most passes of a micro-batch. */
+export function passesOfBatch(config: Pick<CommonConfig, "batch_size" | "forward_batch_size">): number {
+  return Math.ceil(config.batch_size / passSize(config));
+}
+
+/** A micro-batch in its passes, in order; one that is empty is a pass too, with nothing to do. */
+export function inPasses<T>(items: readonly T[], size: number): T[][] {
+  const passes = Array.from({ length: Math.max(1, Math.ceil(items.length / size)) }, (_, i) => i * size);
+  return passes.map((first) => items.slice(first, first + size));
+}
+
 /** Learned targets of some rows. */
 export function countTargets(rows: readonly TrainingRow[]): number {
   return rows.reduce((sum, row) => sum + row.learned.reduce((a, b) => a + b, 0), 0);

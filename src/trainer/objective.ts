@@ -5,7 +5,8 @@ import type { BatchTables, Capacity } from "../model/batch_tables.ts";
 import type { ModelContext } from "../model/context.ts";
 import type { LoadedModel, ValueModel } from "../model/loaded_model.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import type { ReportBuffer } from "./report.ts";
+import type { MicroMetrics, ReportBuffer } from "./report.ts";
+import type { WholeBatch } from "./whole_batch.ts";
 
 /** What an algorithm computes on the GPU. Its programs are recorded once; its file says when each one runs. */
 export interface Objective {
@@ -13,6 +14,8 @@ export interface Objective {
   readonly columns: readonly string[];
   /** What one micro-batch reports, field by field; the first ones are those of metrics_reduce. */
   readonly metrics: readonly string[];
+  /** A micro-batch's metrics from those of its passes; every field is a sum when absent. */
+  combine?(passes: readonly MicroMetrics[]): MicroMetrics;
   /** Records all programs; `train` adds to the gradients, `evaluate` fills a slot of metrics only. */
   record(bench: Workbench): readonly Recorder[];
 }
@@ -25,6 +28,7 @@ export interface WorkbenchParts {
   readonly rope: Readonly<Record<string, Tensor>>;
   readonly report: ReportBuffer;
   readonly scores: Tensor;
+  readonly whole: WholeBatch | undefined;
   readonly rematerialize: boolean;
 }
 
@@ -38,6 +42,8 @@ export class Workbench {
   readonly metrics: Tensor;
   /** (M) one number a loss token that Engine.score hands to the host. */
   readonly scores: Tensor;
+  /** A micro-batch of several passes, where the loss is to be taken across all of them. */
+  readonly whole: WholeBatch | undefined;
   readonly rematerialize: boolean;
   readonly #parts: WorkbenchParts;
 
@@ -49,6 +55,7 @@ export class Workbench {
     this.columns = parts.tables.columns;
     this.metrics = parts.report.metrics;
     this.scores = parts.scores;
+    this.whole = parts.whole;
     this.rematerialize = parts.rematerialize;
   }
 

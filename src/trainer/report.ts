@@ -23,7 +23,7 @@ export interface StepReport {
 const STATE_BYTES = 256;
 
 /**
- * The small buffer through which results leave the GPU: the optimizer's state and one slot of metrics a micro-batch.
+ * The small buffer through which results leave the GPU: the optimizer's state and one slot of metrics a pass.
  * It is copied to the host in the background, so that the loop never waits for it.
  */
 export class ReportBuffer {
@@ -31,10 +31,20 @@ export class ReportBuffer {
   readonly metrics: Tensor;
   readonly #ring: ReadbackRing;
   readonly #fields: readonly string[];
+  readonly #combine: (passes: readonly MicroMetrics[]) => MicroMetrics;
 
-  /** `fields` are the names of a slot's floats by index, as `metricFields` gives them; those without a name are left out. */
-  constructor(gpu: Gpu, slots: number, fields: readonly string[] = METRIC_FIELDS) {
+  /**
+   * `fields` are the names of a slot's floats by index, as `metricFields` gives them; those without a name are left out.
+   * `combine` makes a micro-batch's metrics of those of its passes.
+   */
+  constructor(
+    gpu: Gpu,
+    slots: number,
+    fields: readonly string[] = METRIC_FIELDS,
+    combine: (passes: readonly MicroMetrics[]) => MicroMetrics = sumOf,
+  ) {
     this.#fields = fields;
+    this.#combine = combine;
     const all = gpu.tensor("report", [STATE_BYTES / 4 + METRIC_SLOT * slots]);
     const { buffer } = all.place as { buffer: GPUBuffer };
     this.state = tensorAt("optimizerState", [16], { buffer, offset: 0 });
@@ -47,14 +57,39 @@ export class ReportBuffer {
     return this.#ring.free;
   }
 
-  /** Encodes the copy for a step of `micros` micro-batches; `read` after the submit. */
-  copy(encoder: GPUCommandEncoder, micros: number): { read(): Promise<StepReport> } {
+  /** Encodes the copy for a step whose micro-batches took so many slots each; `read` after the submit. */
+  copy(encoder: GPUCommandEncoder, slots: readonly number[]): { read(): Promise<StepReport> } {
     const copy = this.#ring.copy(encoder);
-    return { read: async () => decode(await copy.read(), micros, this.#fields) };
+    return { read: async () => this.#decode(await copy.read(), slots) };
+  }
+
+  #decode(bytes: ArrayBuffer, slots: readonly number[]): StepReport {
+    const { passes, ...report } = decode(
+      bytes,
+      slots.reduce((sum, count) => sum + count, 0),
+      this.#fields,
+    );
+    let first = 0;
+    const micros = slots.map((count) => {
+      first += count;
+      return this.#combine(passes.slice(first - count, first));
+    });
+    return { micros, ...report };
   }
 }
 
-function decode(bytes: ArrayBuffer, micros: number, metricNames: readonly string[]): StepReport {
+/** The sums over several passes, field by field. */
+export function sumOf(passes: readonly MicroMetrics[]): MicroMetrics {
+  const names = Object.keys(passes[0] ?? {});
+  const sum = (name: string) => passes.reduce((all, pass) => all + (pass[name] ?? 0), 0);
+  return Object.fromEntries(names.map((name) => [name, sum(name)])) as MicroMetrics;
+}
+
+function decode(
+  bytes: ArrayBuffer,
+  slots: number,
+  metricNames: readonly string[],
+): Omit<StepReport, "micros"> & { readonly passes: readonly MicroMetrics[] } {
   const floats = new Float32Array(bytes);
   const uints = new Uint32Array(bytes);
   const fields = Object.keys(OPTIM_STATE);
@@ -63,7 +98,7 @@ function decode(bytes: ArrayBuffer, micros: number, metricNames: readonly string
     return (OPTIM_STATE[name] === "u32" ? uints[index] : floats[index]) ?? Number.NaN;
   };
   return {
-    micros: Array.from({ length: micros }, (_, i) => {
+    passes: Array.from({ length: slots }, (_, i) => {
       const first = STATE_BYTES / 4 + METRIC_SLOT * i;
       const named = metricNames.map((name, j) => [name, floats[first + j]] as const);
       return Object.fromEntries(named.filter(([name]) => name !== "")) as MicroMetrics;

@@ -79,6 +79,18 @@ const CASES: readonly (readonly [string, Open, Settings, readonly number[]])[] =
   ["dapo with dynamic sampling", ofGroups, { max_steps: 5, algorithm: "dapo", batch_size: 8 }, [1, 3]],
   ["dr_grpo", ofGroups, { max_steps: 4, algorithm: "dr_grpo" }, [2]],
   [
+    "dpo aot in passes",
+    ofPairs,
+    { max_steps: 5, loss_type: "aot", forward_batch_size: 1, adapter_name_or_path: "adapter" },
+    [2],
+  ],
+  [
+    "grpo of the least certain tokens in passes",
+    ofGroups,
+    { max_steps: 5, num_iterations: 3, top_entropy_quantile: 0.5, forward_batch_size: 3 },
+    [2],
+  ],
+  [
     "ppo with an adaptive coefficient",
     ofValues,
     { max_steps: 11, num_ppo_epochs: 2, num_mini_batches: 2, kl_target: 0.5, kl_horizon: 40 },

@@ -1,8 +1,8 @@
+import type { EngineNeeds } from "../../src/algorithms/algorithm.ts";
 import { preferencePlan } from "../../src/algorithms/dpo.ts";
 import { GroupMethod, groupPlan } from "../../src/algorithms/grpo.ts";
 import { ProximalPolicyOptimization, ppoPlan } from "../../src/algorithms/ppo.ts";
 import type { Completion, RolloutSource } from "../../src/algorithms/rollout.ts";
-import { rolloutCapacity } from "../../src/algorithms/rollout_source.ts";
 import type { DpoConfig, GroupConfig, PpoConfig, RunConfig } from "../../src/config/fields.ts";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
@@ -58,22 +58,19 @@ export function configOf<C extends RunConfig>(settings: Settings): C {
   return resolveOrThrow({ override: readSettings({ ...DEFAULTS, ...settings }) }).config as C;
 }
 
-interface Plan extends Pick<EngineOptions, "objective" | "micros" | "capacity" | "maxLength"> {
-  readonly needs: { readonly reference?: boolean; readonly value?: boolean };
-}
-
 async function openMethod(
   gpu: Gpu,
   { tiny, checkpoints = memoryCheckpoints() }: TinyMethodOptions,
   config: RunConfig,
-  plan: Plan,
+  plan: EngineNeeds,
   start: (engine: Engine, events: MethodEvents) => Promise<Method>,
 ): Promise<TinyMethod> {
   const host = { openAdapter: async () => tinyAdapterFolder(tiny) };
   const started = await startOf(host, tiny.spec, config);
   const options = engineOptions(config, {
     ...{ model: tiny.model, spec: tiny.spec, trainable: started.trainable, profile: undefined },
-    ...{ objective: plan.objective, micros: plan.micros, capacity: plan.capacity, maxLength: plan.maxLength },
+    ...{ objective: plan.objective, micros: plan.micros, maxLength: plan.maxLength },
+    ...{ capacity: plan.capacity, whole: plan.whole },
     reference: plan.needs.reference ? referenceOf(config) : undefined,
     value: plan.needs.value ? valueStart(tiny.spec, config, started) : undefined,
     onBytes: () => {},
@@ -212,7 +209,7 @@ export interface TinyRlOptions extends TinyMethodOptions {
 }
 
 const REWARDS = { max_completion_length: LONGEST_COMPLETION, max_prompt_length: LONGEST_PROMPT };
-const MAX_LENGTH = LONGEST_PROMPT + LONGEST_COMPLETION;
+const LENGTHS = { maxLength: LONGEST_PROMPT + LONGEST_COMPLETION, maxCompletion: LONGEST_COMPLETION };
 
 /** grpo, unless the settings name another one of the family. */
 export async function tinyGroup(gpu: Gpu, options: TinyRlOptions): Promise<TinyMethod> {
@@ -220,13 +217,11 @@ export async function tinyGroup(gpu: Gpu, options: TinyRlOptions): Promise<TinyM
     ...{ algorithm: "grpo", num_generations: 4, rewards: ["length"], ...REWARDS },
     ...options.settings,
   });
-  const capacity = rolloutCapacity(config, MAX_LENGTH, LONGEST_COMPLETION);
-  const plan = { ...groupPlan(config), capacity, maxLength: MAX_LENGTH };
   return openMethod(
     gpu,
     options,
     config,
-    plan,
+    groupPlan(config, LENGTHS),
     async (engine, events) => new GroupMethod(engine, config, options.source, events),
   );
 }
@@ -236,19 +231,17 @@ export async function tinyPpo(gpu: Gpu, options: TinyRlOptions): Promise<TinyMet
     ...{ algorithm: "ppo", rewards: ["length"], ...REWARDS },
     ...options.settings,
   });
-  const capacity = rolloutCapacity(config, MAX_LENGTH, LONGEST_COMPLETION);
-  const plan = { ...ppoPlan(config), capacity, maxLength: MAX_LENGTH };
   return openMethod(
     gpu,
     options,
     config,
-    plan,
+    ppoPlan(config, LENGTHS),
     async (engine, events) => new ProximalPolicyOptimization(engine, config, options.source, events),
   );
 }
 
 /** The gradient of the last step, where AdamW was left without memory and clipping. */
-export async function lastGradient({ engine }: TinyMethod): Promise<Float32Array> {
+export async function lastGradient({ engine }: Pick<TinyMethod, "engine">): Promise<Float32Array> {
   const moments = engine.optimizer.tensors.filter(([name]) => name.startsWith("m."));
   const parts = await Promise.all(moments.map(([, tensor]) => engine.gpu.readFloats(tensor)));
   return Float32Array.from(parts.flatMap((part) => [...part]));

@@ -12,7 +12,7 @@ it("names the floats of each slot, common ones first, and leaves out those witho
     Float32Array.from({ length: 96 }, (_, i) => i),
   );
   const encoder = gpu.device.createCommandEncoder();
-  const copy = report.copy(encoder, 2);
+  const copy = report.copy(encoder, [1, 1]);
   gpu.device.queue.submit([encoder.finish()]);
   const { micros } = await copy.read();
   expect(micros).toEqual([

@@ -1,4 +1,4 @@
-import { SupervisedFineTuning, sftObjective } from "../../src/algorithms/sft.ts";
+import { SupervisedFineTuning, supervisedPlan } from "../../src/algorithms/sft.ts";
 import type { SftConfig } from "../../src/config/fields.ts";
 import type { TrainingRow } from "../../src/data/packed_rows.ts";
 import { encodeFloats } from "../../src/formats/dtype.ts";
@@ -6,9 +6,8 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import type { CheckpointStore } from "../../src/host/host.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import { memoryCheckpoints } from "../../src/storage/memory_checkpoints.ts";
-import { Engine } from "../../src/trainer/engine.ts";
+import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
 import { engineOptions, startOf } from "../../src/trainer/engine_for.ts";
-import { capacityFor } from "../../src/trainer/micro_batch.ts";
 import { type RunControl, type RunEvents, TrainingRun } from "../../src/trainer/training_run.ts";
 import { type Tiny, tinyConfig } from "../tiny_model.ts";
 
@@ -28,6 +27,7 @@ export type LogLine = Readonly<Record<string, number>>;
 export interface TinyRun {
   readonly run: TrainingRun;
   readonly engine: Engine;
+  readonly options: EngineOptions;
   readonly checkpoints: CheckpointStore;
   readonly log: LogLine[];
   readonly notes: string[];
@@ -44,18 +44,12 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
   const config = { ...tinyConfig(settings), ...options.overrides };
   const host = { openAdapter: async () => memoryFolder("none", {}) };
   const { trainable } = await startOf(host, tiny.spec, config);
-  const capacities = [capacityFor(rows, config.batch_size), capacityFor(validation, config.eval_batch_size)];
-  const most = (key: "N" | "M" | "R") => Math.max(...capacities.map((capacity) => capacity[key]));
-  const engine = await Engine.create(
-    gpu,
-    engineOptions(config, {
-      ...{ model: tiny.model, spec: tiny.spec, trainable, profile: undefined, onBytes: () => {} },
-      objective: sftObjective({ kind: config.loss_type, smoothing: config.label_smoothing_factor }),
-      micros: config.gradient_accumulation_steps,
-      capacity: { N: most("N"), M: most("M"), R: most("R") },
-      maxLength: Math.max(...[...rows, ...validation].flatMap((row) => row.lengths)),
-    }),
-  );
+  const { capacity, micros, objective, maxLength } = supervisedPlan(config, { train: rows, validation });
+  const plan = engineOptions(config, {
+    ...{ model: tiny.model, spec: tiny.spec, trainable, profile: undefined, onBytes: () => {} },
+    ...{ capacity, micros, objective, maxLength },
+  });
+  const engine = await Engine.create(gpu, plan);
   const log: LogLine[] = [];
   const notes: string[] = [];
   const saved: number[] = [];
@@ -80,6 +74,7 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
   return {
     run: new TrainingRun(parts),
     engine,
+    options: plan,
     checkpoints,
     log,
     notes,

@@ -10,6 +10,16 @@ export const trainingFields = {
     min: 1,
     max: 4096,
   }),
+  forward_batch_size: nullable(
+    integer(1, {
+      label: "Rows on the GPU at once",
+      help: "Splits each micro-batch into passes of this many rows, pairs (dpo) or completions: less memory and more time, the same result but for rounding.",
+      group: "training",
+      min: 1,
+      max: 4096,
+    }),
+    "The whole batch_size at once.",
+  ),
   gradient_accumulation_steps: integer(1, {
     label: "Gradient accumulation",
     help: "Micro-batches that make up one optimizer step; it multiplies the batch without more memory.",
@@ -200,7 +210,7 @@ export const evaluationFields = {
       min: 1,
       max: 4096,
     }),
-    "The same as batch_size.",
+    "forward_batch_size, or batch_size without it.",
   ),
   load_best_model_at_end: flag(false, {
     label: "Keep the best",
