@@ -4,7 +4,8 @@ import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import { openCheckpoint } from "../storage/checkpoints.ts";
 import { Engine } from "../trainer/engine.ts";
-import { engineOptions } from "../trainer/engine_for.ts";
+import { baseFormatOf, engineOptions } from "../trainer/engine_for.ts";
+import type { Method } from "../trainer/method.ts";
 import type { OpenTrainerOptions, PreparedRun } from "./open_trainer.ts";
 
 export type Backend = "trl" | "unsloth";
@@ -15,11 +16,13 @@ type Choice = KernelProfile & { readonly backend: Backend };
 export interface OpenedEngine {
   readonly gpu: Gpu;
   readonly engine: Engine;
+  readonly method: Method;
   readonly backend: Backend;
 }
 
 /**
- * The device and the model on it. `backend: auto` takes trl, and unsloth where that does not fit the device.
+ * The device, the model on it and the algorithm at work with all that it allocates: generation, a reward model.
+ * `backend: auto` takes trl, and unsloth where any of that does not fit the device.
  * Throws `webgpu-unavailable`, `gpu-out-of-memory`, and what bad files are refused for.
  */
 export async function openEngine(options: OpenTrainerOptions, prepared: PreparedRun): Promise<OpenedEngine> {
@@ -36,7 +39,7 @@ export async function openEngine(options: OpenTrainerOptions, prepared: Prepared
 }
 
 async function openBackend(
-  { config, gpu: given, onPreparing = () => {} }: OpenTrainerOptions,
+  { config, host, events, gpu: given, onPreparing = () => {} }: OpenTrainerOptions,
   prepared: PreparedRun,
   saved: Choice | undefined,
   backend: Backend,
@@ -51,7 +54,13 @@ async function openBackend(
   const plan = { ...enginePlan(prepared), profile, onBytes };
   const gpu = given ?? (await openGpu());
   try {
-    return { gpu, backend, engine: await Engine.create(gpu, engineOptions({ ...config, backend }, plan)) };
+    return await gpu.freedOnError(async () => {
+      const chosen = { ...config, backend };
+      const engine = await Engine.create(gpu, engineOptions(chosen, plan));
+      const baseFormat = baseFormatOf(chosen);
+      const method = await prepared.data.start({ gpu, engine, host, events, baseFormat });
+      return { gpu, backend, engine, method };
+    });
   } catch (error) {
     if (!given) gpu.close();
     throw error;

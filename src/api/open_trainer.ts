@@ -12,7 +12,7 @@ import type { ReferenceKind, ValueStart } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Engine } from "../trainer/engine.ts";
-import { baseFormatOf, referenceOf, type Start, startOf, valueStart } from "../trainer/engine_for.ts";
+import { referenceOf, type Start, startOf, valueStart } from "../trainer/engine_for.ts";
 import { type Dataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { type Outcome, type RunControl, type RunEvents, TrainingRun } from "../trainer/training_run.ts";
 import { exportAssets } from "./export_run.ts";
@@ -105,7 +105,6 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
   );
   const { model, spec, tools, data, start } = prepared;
   const { dataset } = data;
-  const { gpu, engine, backend } = await openEngine(options, prepared);
   const log: LogRow[] = [...(options.earlierLog ?? [])];
   const events: RunEvents = {
     ...options.events,
@@ -114,10 +113,7 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
       options.events.metrics(step, values);
     },
   };
-  const method = await data.start({
-    ...{ gpu, engine, host, events },
-    baseFormat: baseFormatOf({ ...config, backend }),
-  });
+  const { gpu, engine, method, backend } = await openEngine({ ...options, events }, prepared);
   const run: TrainingRun = new TrainingRun({
     ...{ run: options.run, engine, backend, config, configText: options.configText, method, events },
     checkpoints: host.checkpoints,

@@ -51,6 +51,8 @@ export class Gpu {
   #failure: AppError | undefined;
   #onLost: ((error: AppError) => void) | undefined;
   #closing = false;
+  /** Buffers since `freedOnError` was called; undefined outside. */
+  #created: Set<GPUBuffer> | undefined;
 
   constructor(device: GPUDevice, capabilities: Capabilities) {
     this.device = device;
@@ -95,7 +97,29 @@ export class Gpu {
   createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     this.counts.buffers += 1;
     this.counts.bytes += size;
-    return this.device.createBuffer({ label, size, usage });
+    const buffer = this.device.createBuffer({ label, size, usage });
+    this.#created?.add(buffer);
+    return buffer;
+  }
+
+  #free(buffer: GPUBuffer): void {
+    this.#created?.delete(buffer);
+    this.counts.bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Runs `allocate`. When it throws, every buffer that it made is freed: something smaller may be tried. One at a time. */
+  async freedOnError<T>(allocate: () => Promise<T>): Promise<T> {
+    const created = new Set<GPUBuffer>();
+    this.#created = created;
+    try {
+      return await allocate();
+    } catch (error) {
+      for (const buffer of created) this.#free(buffer);
+      throw error;
+    } finally {
+      this.#created = undefined;
+    }
   }
 
   /**
@@ -148,8 +172,7 @@ export class Gpu {
       await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
     } finally {
-      staging.destroy();
-      this.counts.bytes -= size;
+      this.#free(staging);
     }
   }
 

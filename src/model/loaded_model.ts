@@ -68,6 +68,8 @@ export interface LoadedModel extends RunnableModel {
   readonly pool: ParamPool;
   readonly reference: ReferenceModel | undefined;
   readonly value: ValueModel | undefined;
+  /** Bytes of what is frozen and kept for the reference or the value model alone. Both read the copy of one. */
+  readonly copyBytes: { readonly reference: number; readonly value: number };
 }
 
 /** Names of the value model's numbers in a checkpoint: PEFT's keys with this before them, and its head. */
@@ -91,14 +93,21 @@ async function loadFull(gpu: Gpu, options: ModelOptions): Promise<LoadedModel> {
   if (value)
     writeEntries(gpu, valueEntries(spec, value), (label) => pool.param(label), valueValues(spec, value));
   const weights = bindWeights(spec, pool, maxBytes);
+  const before = gpu.counts.bytes;
   const moving = reference === "moving" ? await movingCopy(gpu, options, entries, pool, maxBytes) : undefined;
+  const movingBytes = gpu.counts.bytes - before;
   // The policy's weights move, so a reference that stays and the value model's base are a copy.
   const stays =
     value || reference === "copy" ? await loadWeights(gpu, model, spec, "stored", onBytes) : undefined;
+  const staysBytes = gpu.counts.bytes - before - movingBytes;
   return {
     ...{ weights, adapter: undefined, pool },
     reference: reference && (moving ?? (stays && { weights: stays, adapter: undefined, moving: [] })),
     value: value && stays && bindValue(spec, pool, value, stays),
+    copyBytes:
+      reference === "copy"
+        ? { reference: staysBytes, value: 0 }
+        : { reference: movingBytes, value: staysBytes },
   };
 }
 
@@ -129,10 +138,12 @@ async function loadLora(
   const pool = await gpu.guarded("Adapter", () => new ParamPool(gpu, all));
   const param = (label: string) => pool.param(label);
   writeEntries(gpu, all, param, value ? new Map([...values, ...valueValues(spec, value)]) : values);
+  const before = gpu.counts.bytes;
+  const own = await loraReference();
   return {
-    ...{ weights, adapter: bindAdapter(spec, settings, "policy", param), pool },
-    reference: await loraReference(),
+    ...{ weights, adapter: bindAdapter(spec, settings, "policy", param), pool, reference: own },
     value: value && bindValue(spec, pool, value, weights),
+    copyBytes: { reference: gpu.counts.bytes - before, value: 0 },
   };
 
   async function loraReference(): Promise<ReferenceModel | undefined> {
@@ -171,6 +182,11 @@ function valueEntries(spec: ModelSpec, value: ValueStart | undefined): PoolEntry
     })),
     { label: VALUE_HEAD, shape: [1, spec.hidden], decay: true, names: [head] },
   ];
+}
+
+/** Whether a part of the pool is the value model's. */
+export function isValueEntry({ names }: PoolEntry): boolean {
+  return names.some(({ name }) => name === VALUE_HEAD || name.startsWith(VALUE_PREFIX));
 }
 
 function valueValues({ hidden }: ModelSpec, { values, head }: ValueStart): NamedValues {

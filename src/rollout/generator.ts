@@ -5,9 +5,9 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { AppError, invariant } from "../lib/errors.ts";
 import type { BatchTables } from "../model/batch_tables.ts";
 import { type DecodeTables, type Seat, seatSequences } from "./decode_tables.ts";
-import { type GeneratorOptions, makeParts, type Parts, recordParts } from "./parts.ts";
+import { CHUNK, type GeneratorOptions, IN_FLIGHT, makeParts, type Parts, recordParts } from "./parts.ts";
 import type { DecodeState } from "./programs.ts";
-import { RowMover } from "./row_mover.ts";
+import type { RowMover } from "./row_mover.ts";
 import { checkSampling, decodeStep, type Sampling } from "./sampling.ts";
 import {
   addToken,
@@ -17,11 +17,7 @@ import {
   packInOrder,
   type Sequence,
 } from "./sequences.ts";
-import { type ChosenTokens, TokenRing } from "./token_ring.ts";
-
-/** Steps between two readbacks, and readbacks that may be on their way while further steps are submitted. */
-const CHUNK = 4;
-const IN_FLIGHT = 2;
+import type { ChosenTokens, TokenRing } from "./token_ring.ts";
 
 export interface GenerateRequest {
   readonly prompts: readonly (Int32Array | Uint32Array)[];
@@ -76,8 +72,8 @@ export class Generator {
     this.#prefillTargets = parts.prefillTargets;
     this.#tables = parts.tables;
     this.#state = parts.state;
-    this.#mover = new RowMover(gpu, [parts.state.tokens, parts.state.seen]);
-    this.#ring = new TokenRing(gpu, parts.state.tokens, parts.state.logps, CHUNK, IN_FLIGHT + 1);
+    this.#mover = parts.mover;
+    this.#ring = parts.ring;
   }
 
   /** Throws `gpu-out-of-memory`, and `config-invalid` for a length that the model has no positions for. */

@@ -1,6 +1,6 @@
 import type { Capabilities } from "../gpu/device.ts";
 import { dryGpu } from "../gpu/dry_device.ts";
-import { arenaBytes } from "../gpu/program.ts";
+import { programBytes } from "../gpu/program.ts";
 import { type GeneratorOptions, makeParts, recordParts } from "./parts.ts";
 
 /**
@@ -12,5 +12,5 @@ export async function generatorBytes(capabilities: Capabilities, options: Genera
   const parts = await makeParts(gpu, options);
   const adapters = options.withBase && options.adapter ? [options.adapter, undefined] : [options.adapter];
   const recorders = adapters.flatMap((adapter) => recordParts(options, parts, adapter));
-  return gpu.counts.bytes + arenaBytes(gpu, recorders).reduce((sum, bytes) => sum + bytes, 0);
+  return gpu.counts.bytes + programBytes(gpu, recorders);
 }

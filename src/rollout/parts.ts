@@ -10,6 +10,8 @@ import type { ModelWeights } from "../model/weights.ts";
 import { DecodeTables } from "./decode_tables.ts";
 import { type KvCache, makeKvCache, sequencesThatFit } from "./kv_cache.ts";
 import { type DecodeState, recordDecode, recordPrefill } from "./programs.ts";
+import { RowMover } from "./row_mover.ts";
+import { TokenRing } from "./token_ring.ts";
 
 export interface GeneratorOptions {
   readonly spec: ModelSpec;
@@ -37,25 +39,41 @@ export interface Parts {
   readonly prefillTargets: Tensor;
   readonly tables: DecodeTables;
   readonly state: DecodeState;
+  readonly mover: RowMover;
+  readonly ring: TokenRing;
 }
+
+/** Steps between two readbacks, and readbacks that may be on their way while further steps are submitted. */
+export const CHUNK = 4;
+export const IN_FLIGHT = 2;
 
 /** Throws `gpu-out-of-memory`. */
 export async function makeParts(gpu: Gpu, options: GeneratorOptions): Promise<Parts> {
   const { spec, profile, maxSequences, maxPromptTokens, maxLength } = options;
   const rows = sequencesThatFit(gpu.capabilities, spec, maxSequences, maxLength);
   const cache = await makeKvCache(gpu, spec, rows, maxLength);
-  return gpu.guarded("Generation", () => ({
-    cache,
-    rope: options.rope ?? uploadRope(gpu, spec, maxLength),
-    prefillTables: new BatchTables(gpu, { N: maxPromptTokens, M: 1, R: rows }, profile.attentionTile, false),
-    prefillTargets: gpu.tensor("prefill.targets", [maxPromptTokens, 2]),
-    tables: new DecodeTables(gpu, rows),
-    state: {
+  return gpu.guarded("Generation", () => {
+    const state = {
       tokens: gpu.tensor("tokens", [rows]),
       seen: gpu.tensor("seen", [rows, Math.ceil(spec.vocab / 32)]),
       logps: gpu.tensor("logps", [rows, 2]),
-    },
-  }));
+    };
+    return {
+      cache,
+      rope: options.rope ?? uploadRope(gpu, spec, maxLength),
+      prefillTables: new BatchTables(
+        gpu,
+        { N: maxPromptTokens, M: 1, R: rows },
+        profile.attentionTile,
+        false,
+      ),
+      prefillTargets: gpu.tensor("prefill.targets", [maxPromptTokens, 2]),
+      tables: new DecodeTables(gpu, rows),
+      state,
+      mover: new RowMover(gpu, [state.tokens, state.seen]),
+      ring: new TokenRing(gpu, state.tokens, state.logps, CHUNK, IN_FLIGHT + 1),
+    };
+  });
 }
 
 /** The two programs of a model with the given adapter. */

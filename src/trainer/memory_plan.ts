@@ -2,10 +2,11 @@ import type { ModelFolder } from "../formats/model_folder.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
 import type { Capabilities } from "../gpu/device.ts";
 import { dryGpu } from "../gpu/dry_device.ts";
-import { arenaBytes } from "../gpu/program.ts";
-import { numel } from "../gpu/tensor.ts";
+import { arenaBytes, programBytes } from "../gpu/program.ts";
+import { alignedBytes, numel } from "../gpu/tensor.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
-import type { LoadedModel } from "../model/loaded_model.ts";
+import { isValueEntry, type LoadedModel } from "../model/loaded_model.ts";
+import type { ParamPool, PoolEntry } from "../model/param_pool.ts";
 import { type EngineOptions, prepareEngine } from "./engine.ts";
 
 export interface MemoryPart {
@@ -31,20 +32,59 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
     ...options,
     model: withoutContent(options.model),
   });
-  const trainable = model.pool.shards.reduce((sum, shard) => sum + shard.params.bytes + shard.grads.bytes, 0);
+  const { shards } = model.pool;
+  const trainable = shards.reduce((sum, shard) => sum + shard.params.bytes + shard.grads.bytes, 0);
+  const ofValue = model.value ? valueShare(model.pool) : 0;
+  const { reference, value } = model.copyBytes;
   const arena = arenaBytes(gpu, recorders).reduce((a, b) => a + b, 0);
+  const trainedByValue = Math.round(ofValue * trainable);
+  const optimizerOfValue = Math.round(ofValue * bytes.optimizer);
   const parts = [
-    { name: "Model", bytes: bytes.model - trainable, help: "The frozen weights, in the form they are kept." },
-    { name: "Trained numbers", bytes: trainable, help: "What is trained, and its gradients." },
-    { name: "Optimizer", bytes: bytes.optimizer, help: "Two running averages for each trained number." },
+    {
+      name: "Model",
+      bytes: bytes.model - trainable - reference - value,
+      help: "The frozen weights, in the form they are kept.",
+    },
+    {
+      name: "Reference",
+      bytes: reference,
+      help: "A copy of what trains as the run found it, or as it follows the training.",
+    },
+    {
+      name: "Value model",
+      bytes: value + trainedByValue + optimizerOfValue,
+      help: "Its adapter and head, with their gradients and running averages, and its base where the model's own moves.",
+    },
+    {
+      name: "Trained numbers",
+      bytes: trainable - trainedByValue,
+      help: "What is trained, and its gradients.",
+    },
+    {
+      name: "Optimizer",
+      bytes: bytes.optimizer - optimizerOfValue,
+      help: "Two running averages for each trained number.",
+    },
     {
       name: "Activations",
       bytes: arena,
       help: "What the forward pass keeps for the backward pass, and scratch space.",
     },
-    { name: "Tables", bytes: bytes.tables, help: "The batch, positions, metrics." },
+    {
+      name: "Tables",
+      bytes: bytes.tables + programBytes(gpu, recorders) - arena,
+      help: "The batch, positions, metrics.",
+    },
   ];
-  return { parts, model, profile };
+  return { parts: parts.filter((part) => part.bytes > 0), model, profile };
+}
+
+/** Which part of the trained numbers is the value model's. */
+function valueShare({ shards }: ParamPool): number {
+  const size = (entries: readonly PoolEntry[]) =>
+    entries.reduce((sum, { shape }) => sum + alignedBytes(4 * numel(shape)), 0);
+  const all = shards.flatMap((shard) => shard.entries);
+  return size(all.filter(isValueEntry)) / size(all);
 }
 
 /** The same tensors by name and shape, whose content is never read. */

@@ -1,11 +1,17 @@
 import { describe, expect, it } from "vitest";
+import { groupObjective } from "../../src/algorithms/grpo.ts";
+import { ppoObjective } from "../../src/algorithms/ppo.ts";
 import { sftObjective } from "../../src/algorithms/sft.ts";
 import type { ModelFolder } from "../../src/formats/model_folder.ts";
 import type { TensorSource } from "../../src/formats/safetensors.ts";
-import { DEFAULT_LIMITS } from "../../src/gpu/device.ts";
+import { type Capabilities, DEFAULT_LIMITS } from "../../src/gpu/device.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
+import type { GroupLossSettings } from "../../src/kernels/loss/group_loss.ts";
+import type { LoraSettings } from "../../src/model/lora.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";
+import { generatorBytes } from "../../src/rollout/memory.ts";
+import type { EngineOptions } from "../../src/trainer/engine.ts";
 import { freshValues } from "../../src/trainer/engine_for.ts";
 import { planMemory } from "../../src/trainer/memory_plan.ts";
 
@@ -51,20 +57,48 @@ const model: ModelFolder = {
   folder: memoryFolder("Qwen3-0.6B", {}),
 };
 
-/** GiB for LoRA r 16 on all linear layers, 2 rows of 512 tokens, within WebGPU's default limits. */
+const CAPABILITIES: Capabilities = {
+  ...{ vendor: "", architecture: "", description: "", kind: "gpu", limits: DEFAULT_LIMITS, features: [] },
+};
+const LORA: LoraSettings = { rank: 16, alpha: 32, rsLora: false, dropout: 0, targets: "all-linear" };
+
+/** LoRA r 16 on all linear layers, rematerialised, 2 rows of 512 tokens, within WebGPU's default limits. */
+const OPTIONS: EngineOptions = {
+  ...{ model, spec, baseFormat: "stored", rematerialize: true, micros: 1, maxLength: 512 },
+  trainable: { kind: "lora", settings: LORA, values: freshValues(spec, LORA, 1) },
+  capacity: { N: 1024, M: 1024, R: 2 },
+  objective: sftObjective({ kind: "nll", smoothing: 0 }),
+  optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+};
+
+const GRPO: GroupLossSettings = {
+  ...{ lossType: "grpo", level: "token", epsilon: 0.2, epsilonHigh: 0.2, delta: null, beta: 0.04 },
+  ...{ biasCorrection: false, topEntropyQuantile: 1, offPolicyThreshold: null, onPolicy: true },
+};
+
 async function plannedGiB(baseFormat: "stored" | "nf4"): Promise<number> {
-  const settings = { rank: 16, alpha: 32, rsLora: false, dropout: 0, targets: "all-linear" } as const;
-  const { parts } = await planMemory(
-    { vendor: "", architecture: "", description: "", kind: "gpu", limits: DEFAULT_LIMITS, features: [] },
-    {
-      ...{ model, spec, baseFormat, rematerialize: true, micros: 1, maxLength: 512 },
-      trainable: { kind: "lora", settings, values: freshValues(spec, settings, 1) },
-      capacity: { N: 1024, M: 1024, R: 2 },
-      objective: sftObjective({ kind: "nll", smoothing: 0 }),
-      optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
-    },
-  );
+  const { parts } = await planMemory(CAPABILITIES, { ...OPTIONS, baseFormat });
   return parts.reduce((sum, part) => sum + part.bytes, 0) / 2 ** 30;
+}
+
+/** The parts of a run that learns from 8 answers of 256 tokens to prompts of 256. */
+async function plannedParts(changes: Partial<EngineOptions>): Promise<Record<string, number>> {
+  const sizes = { capacity: { N: 4096, M: 2048, R: 8 }, reference: "base" as const };
+  const {
+    parts,
+    model: planned,
+    profile,
+  } = await planMemory(CAPABILITIES, {
+    ...OPTIONS,
+    ...sizes,
+    ...changes,
+  });
+  const { weights, adapter } = planned;
+  const generation = await generatorBytes(CAPABILITIES, {
+    ...{ spec, weights, adapter, profile, maxSequences: 8, maxPromptTokens: 8 * 256, maxLength: 512 },
+  });
+  const all = [...parts, { name: "Rollout generation", bytes: generation }];
+  return Object.fromEntries(all.map(({ name, bytes }) => [name, bytes]));
 }
 
 describe("the plan of Qwen3-0.6B, LoRA r 16, 2 x 512 tokens, rematerialised", () => {
@@ -75,4 +109,27 @@ describe("the plan of Qwen3-0.6B, LoRA r 16, 2 x 512 tokens, rematerialised", ()
   it("takes at most 1.0 GiB in four bits", async () => {
     expect(await plannedGiB("nf4")).toBeLessThan(1);
   }, 120_000);
+});
+
+describe("the plan of Qwen3-0.6B that learns from 8 answers of 256 tokens", () => {
+  // Keys and values of 28 layers, 8 heads of 128, 512 tokens each.
+  const caches = 2 * 4 * 28 * 8 * 512 * 8 * 128;
+
+  it("of GRPO has the caches of all answers, and no copy of the model", async () => {
+    const parts = await plannedParts({ objective: groupObjective(GRPO, 1) });
+    expect(parts["Reference"]).toBeUndefined();
+    expect(parts["Rollout generation"]).toBeGreaterThan(caches);
+    expect(parts["Rollout generation"]).toBeLessThan(1.2 * caches);
+  });
+
+  it("of PPO has a value model that takes what the adapter takes, and a head", async () => {
+    const value = { settings: LORA, values: freshValues(spec, LORA, 2), head: new Float32Array(1024) };
+    const objective = ppoObjective({ temperature: 1, cliprange: 0.2, cliprange_value: 0.2, vf_coef: 0.1 });
+    const parts = await plannedParts({ objective, value });
+    const { "Trained numbers": trained = 0, Optimizer: moments = 0 } = parts;
+    expect(parts["Value model"]).toBe(trained + moments + 4 * 4 * 1024);
+    const activations = (await plannedParts({ objective: OPTIONS.objective }))["Activations"] ?? 0;
+    // One arena holds the policy's pass or the value model's, never both.
+    expect(parts["Activations"]).toBeLessThan(1.05 * activations);
+  });
 });
