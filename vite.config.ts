@@ -7,7 +7,7 @@ import { SECURITY_HEADERS } from "./scripts/security_headers.mjs";
 import { serviceWorker } from "./scripts/service_worker_plugin.ts";
 import { CHROMIUM } from "./test/setup/chromium.ts";
 
-const GPU_TESTS = "test/{algorithms,gpu,kernels,model,rollout,trainer}/**/*.test.ts";
+const GPU_TESTS = "test/{algorithms,gpu,kernels,model,rollout,summary,trainer}/**/*.test.ts";
 
 export default defineConfig({
   base: "./",

@@ -1,4 +1,4 @@
-import { ALGORITHMS } from "../config/algorithm.ts";
+import { ALGORITHMS, type Algorithm } from "../config/algorithm.ts";
 import { locatePaths } from "../config/beside_file.ts";
 import { describeChange } from "../config/describe_change.ts";
 import { exportYaml } from "../config/export_yaml.ts";
@@ -92,8 +92,10 @@ async function createTrainer(
     place,
     ...rest
   } = options;
-  const file = await readConfig(given, host);
-  const override = readSettings(rest);
+  // Names mean what they mean to the method, which either of the two may say.
+  const named = readSettings(rest);
+  const file = await readConfig(given, host, named.algorithm);
+  const override = named.algorithm ? named : readSettings(rest, { algorithm: file?.algorithm });
   const { config, origins, notes } = resolveOrThrow({ override, file });
   const refusal = refuse(config, origins["algorithm"]?.source !== "default");
   if (refusal !== undefined) {
@@ -141,12 +143,16 @@ function reviewNotes(review: ImportReview | undefined): readonly string[] {
 }
 
 /** A text is repaired where its indentation was flattened; what was changed is in the notes. */
-async function readConfig(given: TrainerOptions["config"], host: Host): Promise<ImportReview | undefined> {
+async function readConfig(
+  given: TrainerOptions["config"],
+  host: Host,
+  algorithm: Algorithm | undefined,
+): Promise<ImportReview | undefined> {
   if (given === undefined) return undefined;
-  if (typeof given !== "string") return readSettings(given);
+  if (typeof given !== "string") return readSettings(given, { algorithm });
   const path = given.trim();
-  if (!IS_PATH.test(path)) return parseConfig(given, { repair: true });
-  const review = parseConfig(await host.readText(path), { repair: true });
+  if (!IS_PATH.test(path)) return parseConfig(given, { algorithm, repair: true });
+  const review = parseConfig(await host.readText(path), { algorithm, repair: true });
   const values = await locatePaths(review.values, (written) => host.pathBeside(path, written));
   return { ...review, values };
 }

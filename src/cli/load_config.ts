@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { Algorithm } from "../config/algorithm.ts";
 import { locatePaths } from "../config/beside_file.ts";
 import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig } from "../config/fields.ts";
@@ -19,29 +20,39 @@ export interface ConfigSources {
   readonly adapter?: string | undefined;
 }
 
-export interface LoadedConfig extends Resolution {
+export interface LoadedConfig extends Resolution, Pick<ImportReview, "changed" | "notUsed"> {
   readonly config: RunConfig;
   /** training_config.yaml: every setting as it was resolved. */
   readonly text: string;
-  /** What was read, changed and not used of the file, for people. */
-  readonly review: ImportReview | undefined;
 }
 
 /**
  * Reads and resolves a configuration: `--set` over file over recipe over defaults. Indentation that was flattened is
- * repaired, and `review` says so. Throws `file-missing`, `config-invalid`.
+ * repaired, and `changed` says so. Throws `file-missing`, `config-invalid`.
  */
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
-  const review = sources.file === undefined ? undefined : await readConfigFile(sources.file);
-  const recipe = sources.recipe === undefined ? undefined : await recipeLayer(findRecipe(sources.recipe));
-  const override = overrideOf(sources);
-  const resolution = resolveOrThrow({ override, file: review, recipe });
-  return { ...resolution, text: configText(resolution.config), review };
+  const found = sources.recipe === undefined ? undefined : findRecipe(sources.recipe);
+  // Names mean what they mean to the method, which any of the layers may say.
+  const said = parseAssignments(sources.set ?? []).algorithm;
+  const file =
+    sources.file === undefined ? undefined : await readConfigFile(sources.file, said ?? found?.algorithm);
+  const override = overrideOf(sources, said ?? file?.algorithm ?? found?.algorithm);
+  const recipe = found && (await recipeLayer(found));
+  const resolution = resolveOrThrow({ override, file, recipe });
+  const reviews = [override, file].filter((one) => one !== undefined);
+  return {
+    ...{ ...resolution, text: configText(resolution.config) },
+    changed: reviews.flatMap(({ changed }) => changed),
+    notUsed: reviews.flatMap(({ notUsed }) => notUsed),
+  };
 }
 
-function overrideOf({ set = [], adapter }: ConfigSources): ImportReview | undefined {
+function overrideOf(
+  { set = [], adapter }: ConfigSources,
+  algorithm: Algorithm | undefined,
+): ImportReview | undefined {
   if (set.length === 0 && adapter === undefined) return undefined;
-  const review = parseAssignments(set);
+  const review = parseAssignments(set, { algorithm });
   if (adapter === undefined) return review;
   return { ...review, values: { ...review.values, adapter_name_or_path: adapter } };
 }
@@ -50,13 +61,13 @@ export function configText(config: RunConfig): string {
   return exportYaml({ ...config }, { shape: "flat" });
 }
 
-async function readConfigFile(path: string): Promise<ImportReview> {
+async function readConfigFile(path: string, algorithm: Algorithm | undefined): Promise<ImportReview> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
     throw new AppError("file-missing", `Cannot read the configuration ${path}.`, { cause });
   }
-  const review = parseConfig(text, { repair: true });
+  const review = parseConfig(text, { algorithm, repair: true });
   return { ...review, values: await locatePaths(review.values, (written) => pathBeside(path, written)) };
 }

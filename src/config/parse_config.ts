@@ -27,6 +27,8 @@ export interface TextProblem extends ConfigIssue {
 
 /** The import of a text: what `readSettings` says, and what is wrong with the text. */
 export interface TextReview extends ImportReview {
+  /** The text that was read: repaired, when that was asked for and needed. */
+  readonly text: string;
   readonly problems: readonly TextProblem[];
   /** Another tool whose file this looks like. */
   readonly looksLike: string | undefined;
@@ -44,7 +46,9 @@ const WORDS: Readonly<Record<string, string>> = {
   BLOCK_AS_IMPLICIT_KEY: "Two values follow each other on one line, or the indentation does not fit.",
 };
 
-const failed = (message: string): TextReview => ({
+type TextReading = Omit<TextReview, "text">;
+
+const failed = (message: string): TextReading => ({
   algorithm: undefined,
   values: {},
   at: {},
@@ -129,20 +133,21 @@ export interface ParseOptions extends Omit<ReadOptions, "lineOf"> {
  * wrong is in `problems`, each with its line, and what could be read is there all the same.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): TextReview {
+  const refused = (why: string): TextReview => ({ ...failed(why), text });
   if (new TextEncoder().encode(text).length > MOST_BYTES) {
-    return failed(
+    return refused(
       "This file is larger than 1 MiB, which no configuration is. Is it a dataset? Open it as data instead.",
     );
   }
   const source = text.replace(/^\uFEFF/, "");
   if (source.trim() === "") {
-    return failed("This file is empty. A configuration has settings such as learning_rate: 0.0001.");
+    return refused("This file is empty. A configuration has settings such as learning_rate: 0.0001.");
   }
   const review = parseText(source, options);
   if (options.repair !== true || review.problems.every((problem) => problem.repair === undefined))
-    return review;
+    return { ...review, text: source };
   const { text: repaired, changes, readable } = repairYaml(source);
-  if (!readable) return review;
+  if (!readable) return { ...review, text: source };
   const better = parseText(repaired, options);
   const why = "The indentation did not fit and was repaired.";
   const lines = changes.map(({ line, before, after }) => ({
@@ -153,10 +158,10 @@ export function parseConfig(text: string, options: ParseOptions = {}): TextRevie
     to: after,
     why,
   }));
-  return { ...better, changed: [...lines, ...better.changed] };
+  return { ...better, text: repaired, changed: [...lines, ...better.changed] };
 }
 
-function parseText(source: string, options: ParseOptions): TextReview {
+function parseText(source: string, options: ParseOptions): TextReading {
   const lines = new LineCounter();
   const doc = parseDocument(source, {
     lineCounter: lines,

@@ -4,6 +4,7 @@ import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
 import type { Asset, Folder, Host } from "./host.ts";
+import { hubId } from "./hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
 import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
@@ -79,13 +80,18 @@ async function shippedDataset(
   return isPlain(name) ? openUrl(new URL(`datasets/${name}.jsonl`, base), url) : undefined;
 }
 
-function missing(what: string, name: string, added: ReadonlyMap<string, unknown>): never {
+function missing(
+  what: "model" | "dataset" | "adapter" | "file",
+  name: string,
+  added: ReadonlyMap<string, unknown>,
+): never {
   const here = [...added.keys()].join(", ");
-  throw new AppError(
-    "file-missing",
-    `No ${what} "${name}" is part of the app or was opened in this tab${here ? ` (opened: ${here})` : ""}. Drop its files on the page.`,
-    { details: { what, name } },
-  );
+  const opened = here ? ` (opened: ${here})` : "";
+  const isOnHub = what !== "file" && hubId(name)?.id.includes("/");
+  const why = isOnHub
+    ? `${name} is a ${what} of the Hugging Face hub, and this page fetches nothing from there, so that nothing leaves this device. Download it and open its ${what === "dataset" ? "file" : "folder"} from your disk${opened}, or train with the command line, which fetches it.`
+    : `No ${what} "${name}" is part of the app or was opened in this tab${opened}. Drop its files on the page.`;
+  throw new AppError("file-missing", why, { details: { what, name } });
 }
 
 /** What the browser says of its storage, in bytes. Undefined where it says nothing. */

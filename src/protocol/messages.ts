@@ -332,6 +332,7 @@ export interface ConfigReview {
     readonly from: unknown;
     readonly to: unknown;
     readonly why: string;
+    readonly line: number | null;
   }[];
   readonly notUsed: readonly { readonly path: string; readonly why: string }[];
   readonly problems: readonly (ConfigIssue & { readonly canRepair?: boolean })[];

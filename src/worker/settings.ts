@@ -14,9 +14,10 @@ interface Named {
 }
 
 async function layersOf({ given, recipe }: Named) {
+  const found = recipe === null ? undefined : findRecipe(recipe);
   return {
-    override: readSettings(given),
-    recipe: recipe === null ? undefined : await recipeLayer(findRecipe(recipe)),
+    override: readSettings(given, { algorithm: found?.algorithm }),
+    recipe: found && (await recipeLayer(found)),
   };
 }
 
@@ -58,9 +59,15 @@ export async function exportSettings(
 export function reviewText(text: string, repair: boolean): ConfigReview {
   const review = parseConfig(text, { repair });
   return {
-    text,
+    text: review.text,
     used: review.used.map(({ path, key, value, line }) => ({ path, key, value, line: line ?? null })),
-    changed: review.changed.map(({ path, from, to, why }) => ({ path, from, to, why })),
+    changed: review.changed.map(({ path, from, to, why, line }) => ({
+      path,
+      from,
+      to,
+      why,
+      line: line ?? null,
+    })),
     notUsed: review.notUsed.map(({ path, why }) => ({ path, why })),
     problems: review.problems.map((problem) => ({
       ...problem,

@@ -206,6 +206,19 @@ describe("the host of the worker", () => {
     expect(server.asked).toEqual([]);
   });
 
+  it("says of a name of the hub what can be done", async () => {
+    const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
+    host.addModel(memoryFolder("mine", {}));
+    await expect(host.openModel("Qwen/Qwen3-0.6B")).rejects.toMatchObject({
+      code: "file-missing",
+      message:
+        "Qwen/Qwen3-0.6B is a model of the Hugging Face hub, and this page fetches nothing from there, so that nothing leaves this device. Download it and open its folder from your disk (opened: mine), or train with the command line, which fetches it.",
+    });
+    await expect(host.openDataset("openai/gsm8k")).rejects.toThrow(
+      /openai\/gsm8k is a dataset of the Hugging Face hub.*open its file from your disk, or train with the command line/,
+    );
+  });
+
   it("keeps checkpoints in the database, or in memory without one", async () => {
     for (const database of [await openDatabase("browser-host"), undefined]) {
       const { checkpoints, now } = createBrowserHost({ base, database, log, openSandboxPort });

@@ -41,7 +41,7 @@ export interface TrainArguments {
  */
 export async function train(args: TrainArguments, output: Output): Promise<number> {
   const loaded = await loadRunConfig(args);
-  if (loaded.review) describeReview(loaded.review, output);
+  describeReview(loaded, output);
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
   const { config } = loaded;
   const dir = args.output ?? config.output_dir;

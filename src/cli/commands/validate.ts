@@ -12,7 +12,7 @@ export async function validate(
   output: Output,
 ): Promise<number> {
   const loaded = await loadConfig({ file: args.config, recipe: args.recipe, set: args.set });
-  if (loaded.review) describeReview(loaded.review, output);
+  describeReview(loaded, output);
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
   const values = Object.fromEntries(
     Object.entries(loaded.origins).map(([key, { value, source }]) => [key, { value, source }]),

@@ -1,5 +1,6 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
+import type { ConfigReview } from "../../protocol/messages.ts";
 import {
   applySuggestion,
   canApply,
@@ -25,7 +26,8 @@ export function ReviewDialog() {
     closeReview();
     navigate("/new");
   };
-  const count = review ? review.used.length : 0;
+  // A repaired line is no setting, and has no path.
+  const count = review ? review.used.length + review.changed.filter(({ path }) => path !== "").length : 0;
   const footer = (
     <>
       <button type="button" className="button" onClick={closeReview}>
@@ -63,10 +65,10 @@ function Lists() {
       <Problems problems={problems} />
       {changed.length > 0 && (
         <Section title="Changed" count={changed.length} open>
-          {changed.map(({ path, from, to, why }) => (
-            <li key={`${path}${String(from)}`}>
-              <code>{path || "text"}</code>: {formatValue(from)} → {formatValue(to)}
-              <p className="muted small">{why}</p>
+          {changed.map((change) => (
+            <li key={`${change.path}${change.line}${String(change.from)}`}>
+              <Change {...change} />
+              <p className="muted small">{change.why}</p>
             </li>
           ))}
         </Section>
@@ -90,6 +92,22 @@ function Lists() {
         </Section>
       )}
     </div>
+  );
+}
+
+/** A setting that was read otherwise, or a line that was repaired: those have no path. */
+function Change({ path, line, from, to }: ConfigReview["changed"][number]) {
+  if (path !== "") {
+    return (
+      <>
+        <code>{path}</code>: {formatValue(from)} → {formatValue(to)}
+      </>
+    );
+  }
+  return (
+    <>
+      Line {line}: <code className="line">{String(from)}</code> → <code className="line">{String(to)}</code>
+    </>
   );
 }
 

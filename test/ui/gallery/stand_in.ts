@@ -207,9 +207,9 @@ export function standIn(
     reviewConfig: async ({ text, repair }) => {
       const review = parseConfig(text, { repair });
       return {
-        text,
+        text: review.text,
         used: review.used.map((entry) => ({ ...entry, line: entry.line ?? null })),
-        changed: review.changed,
+        changed: review.changed.map((entry) => ({ ...entry, line: entry.line ?? null })),
         notUsed: review.notUsed,
         problems: review.problems.map((problem) => ({ ...problem, canRepair: problem.repair !== undefined })),
         given: review.values,
