@@ -39,12 +39,7 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
   const arena = arenaBytes(gpu, recorders).reduce((a, b) => a + b, 0);
   const trainedByValue = Math.round(ofValue * trainable);
   const optimizerOfValue = Math.round(ofValue * bytes.optimizer);
-  const parts = [
-    {
-      name: "Model",
-      bytes: bytes.model - trainable - reference - value,
-      help: "The frozen weights, in the form they are kept.",
-    },
+  const copies = [
     {
       name: "Reference",
       bytes: reference,
@@ -55,6 +50,14 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
       bytes: value + trainedByValue + optimizerOfValue,
       help: "Its adapter and head, with their gradients and running averages, and its base where the model's own moves.",
     },
+  ];
+  const parts = [
+    {
+      name: "Model",
+      bytes: bytes.model - trainable - reference - value,
+      help: "The frozen weights, in the form they are kept.",
+    },
+    ...copies.filter((part) => part.bytes > 0),
     {
       name: "Trained numbers",
       bytes: trainable - trainedByValue,
@@ -76,7 +79,7 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
       help: "The batch, positions, metrics.",
     },
   ];
-  return { parts: parts.filter((part) => part.bytes > 0), model, profile };
+  return { parts, model, profile };
 }
 
 /** Which part of the trained numbers is the value model's. */

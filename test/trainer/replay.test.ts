@@ -74,7 +74,8 @@ describe("the memory plan", () => {
       const { parts } = await planMemory(own.capabilities, options);
       const planned = (name: string) => parts.find((part) => part.name === name)?.bytes ?? Number.NaN;
       const total = parts.reduce((sum, part) => sum + part.bytes, 0);
-      expect(Math.abs(total / own.counts.bytes - 1)).toBeLessThan(0.05);
+      // In four bits a few parameters of kernels are numbers of the weights, which a plan does not read.
+      expect(Math.abs(total / own.counts.bytes - 1)).toBeLessThanOrEqual(baseFormat === "nf4" ? 0.05 : 0);
 
       const second = await openGpu();
       const made = await prepareEngine(second, options);
@@ -83,8 +84,10 @@ describe("the memory plan", () => {
         made.model.pool.shards.reduce((sum, { params, grads }) => sum + params.bytes + grads.bytes, 0),
       );
       expect(planned("Optimizer")).toBe(made.bytes.optimizer);
-      expect(planned("Activations")).toBe(arenaBytes(second, made.recorders).reduce((a, b) => a + b, 0));
-      expect(planned("Tables")).toBe(made.bytes.tables);
+      const arena = arenaBytes(second, made.recorders).reduce((a, b) => a + b, 0);
+      expect(planned("Activations")).toBe(arena);
+      expect(planned("Tables")).toBeGreaterThan(made.bytes.tables);
+      expect(planned("Tables")).toBeLessThan(made.bytes.tables + 0.02 * total);
       own.close();
       second.close();
     },
