@@ -246,6 +246,26 @@ export async function lastGradient({ engine }: Pick<TinyMethod, "engine">): Prom
   return Float32Array.from(parts.flatMap((part) => [...part]));
 }
 
+/** The same by the names in files. */
+export async function gradientsByName(
+  made: Pick<TinyMethod, "engine">,
+): Promise<Map<string, { readonly data: Float32Array }>> {
+  const gradient = await lastGradient(made);
+  const { shards } = made.engine.pool;
+  const found = new Map<string, { readonly data: Float32Array }>();
+  let start = 0;
+  for (const { entries, count } of shards) {
+    for (const { offset, names } of entries) {
+      for (const { name, shape, first } of names) {
+        const at = start + offset + first;
+        found.set(name, { data: gradient.slice(at, at + shape.reduce((a, b) => a * b, 1)) });
+      }
+    }
+    start += count;
+  }
+  return found;
+}
+
 /** a x + b y + ..., as numbers. */
 export function combination(
   ...terms: readonly (readonly [weight: number, of: Float32Array])[]
