@@ -167,8 +167,15 @@ export interface ScriptedSource extends RolloutSource {
 const LONGEST_PROMPT = 4;
 const LONGEST_COMPLETION = 12;
 
-/** Completions as a script has them, of random tokens: the same place gives the same completion. */
-export function scripted(tiny: Tiny, script: (group: number, sample: number) => Scripted): ScriptedSource {
+/**
+ * Completions as a script has them, of random tokens: the same place gives the same completion. After `prompts` of them the
+ * prompts come again.
+ */
+export function scripted(
+  tiny: Tiny,
+  script: (group: number, sample: number) => Scripted,
+  prompts = Number.POSITIVE_INFINITY,
+): ScriptedSource {
   let taken = 0;
   const asked: number[] = [];
   const tokens = (random: Random, length: number) =>
@@ -185,11 +192,12 @@ export function scripted(tiny: Tiny, script: (group: number, sample: number) => 
       const completions = Array.from({ length: groups * samplesPerPrompt }, (_, i): Completion => {
         const group = taken + Math.floor(i / samplesPerPrompt);
         const sample = i % samplesPerPrompt;
-        const { length, rewards, truncated = false, salt = 0 } = script(group, sample);
+        const prompt = group % prompts;
+        const { length, rewards, truncated = false, salt = 0 } = script(prompt, sample);
         return {
-          ...{ group, prompt: `prompt ${group}`, text: "", reference: null, decoderLogps: [] },
-          promptIds: tokens(new Random(5, group), 2 + (group % (LONGEST_PROMPT - 1))),
-          ids: tokens(new Random(1000 * group + sample, salt), length),
+          ...{ group, prompt: `prompt ${prompt}`, text: "", reference: null, decoderLogps: [] },
+          promptIds: tokens(new Random(5, prompt), 2 + (prompt % (LONGEST_PROMPT - 1))),
+          ids: tokens(new Random(1000 * prompt + sample, salt), length),
           ...{ truncated, rewards },
         };
       });
