@@ -5,7 +5,15 @@ import type { BatchRow } from "../../src/model/batch_tables.ts";
 import { relativeError, testDevice } from "../gpu.ts";
 import { tinyModel } from "../tiny_model.ts";
 import { bits, GO, trained } from "../trainer/tiny_run.ts";
-import { lastGradient, logged, type Scripted, scripted, type TinyMethod, tinyGroup } from "./tiny_method.ts";
+import {
+  gradientsByName,
+  lastGradient,
+  logged,
+  type Scripted,
+  scripted,
+  type TinyMethod,
+  tinyGroup,
+} from "./tiny_method.ts";
 
 const gpu = await testDevice();
 const tiny = await tinyModel("qwen3");
@@ -134,15 +142,8 @@ async function byHand(made: TinyMethod, weightOf: (tokens: number) => number, ma
 /** The same numbers of the method's own step, in the order of their names. */
 async function byMethod(settings: Settings, script: Script) {
   const made = await trainedWith({ beta: 0, ...settings }, script);
-  const gradient = await lastGradient(made);
-  const offsets = made.engine.pool.shards.flatMap(({ entries }) => entries);
-  const values = offsets.flatMap(({ offset, names }) =>
-    names.map(({ name, shape, first }) => {
-      const count = shape.reduce((a, b) => a * b, 1);
-      return [name, gradient.slice(offset + first, offset + first + count)] as const;
-    }),
-  );
-  return { made, gradient: Float32Array.from(values.flatMap(([, data]) => [...data])) };
+  const gradients = await gradientsByName(made);
+  return { made, gradient: Float32Array.from([...gradients.values()].flatMap(({ data }) => [...data])) };
 }
 
 describe("a truncated completion that is left out", () => {

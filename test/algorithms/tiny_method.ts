@@ -167,8 +167,15 @@ export interface ScriptedSource extends RolloutSource {
 const LONGEST_PROMPT = 4;
 const LONGEST_COMPLETION = 12;
 
-/** Completions as a script has them, of random tokens: the same place gives the same completion. */
-export function scripted(tiny: Tiny, script: (group: number, sample: number) => Scripted): ScriptedSource {
+/**
+ * Completions as a script has them, of random tokens: the same place gives the same completion. After `prompts` of them the
+ * prompts come again.
+ */
+export function scripted(
+  tiny: Tiny,
+  script: (group: number, sample: number) => Scripted,
+  prompts = Number.POSITIVE_INFINITY,
+): ScriptedSource {
   let taken = 0;
   const asked: number[] = [];
   const tokens = (random: Random, length: number) =>
@@ -186,11 +193,12 @@ export function scripted(tiny: Tiny, script: (group: number, sample: number) => 
       const completions = Array.from({ length: groups * samplesPerPrompt }, (_, i): Completion => {
         const group = taken + Math.floor(i / samplesPerPrompt);
         const sample = i % samplesPerPrompt;
-        const { length, rewards, truncated = false, salt = 0 } = script(group, sample);
+        const prompt = group % prompts;
+        const { length, rewards, truncated = false, salt = 0 } = script(prompt, sample);
         return {
-          ...{ group, prompt: `prompt ${group}`, text: "", reference: null, row: null, decoderLogps: [] },
-          promptIds: tokens(new Random(5, group), 2 + (group % (LONGEST_PROMPT - 1))),
-          ids: tokens(new Random(1000 * group + sample, salt), length),
+          ...{ group, prompt: `prompt ${prompt}`, text: "", reference: null, row: null, decoderLogps: [] },
+          promptIds: tokens(new Random(5, prompt), 2 + (prompt % (LONGEST_PROMPT - 1))),
+          ids: tokens(new Random(1000 * prompt + sample, salt), length),
           ...{ truncated, rewards },
         };
       });
@@ -245,6 +253,26 @@ export async function lastGradient({ engine }: Pick<TinyMethod, "engine">): Prom
   const moments = engine.optimizer.tensors.filter(([name]) => name.startsWith("m."));
   const parts = await Promise.all(moments.map(([, tensor]) => engine.gpu.readFloats(tensor)));
   return Float32Array.from(parts.flatMap((part) => [...part]));
+}
+
+/** The same by the names in files. */
+export async function gradientsByName(
+  made: Pick<TinyMethod, "engine">,
+): Promise<Map<string, { readonly data: Float32Array }>> {
+  const gradient = await lastGradient(made);
+  const { shards } = made.engine.pool;
+  const found = new Map<string, { readonly data: Float32Array }>();
+  let start = 0;
+  for (const { entries, count } of shards) {
+    for (const { offset, names } of entries) {
+      for (const { name, shape, first } of names) {
+        const at = start + offset + first;
+        found.set(name, { data: gradient.slice(at, at + shape.reduce((a, b) => a * b, 1)) });
+      }
+    }
+    start += count;
+  }
+  return found;
 }
 
 /** a x + b y + ..., as numbers. */

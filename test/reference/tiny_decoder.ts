@@ -2,7 +2,7 @@
 import { type LoraSettings, loraScale, peftKey } from "../../src/model/lora.ts";
 import type { LayerSpec, ModelSpec, Projection } from "../../src/model/spec.ts";
 import { attentionForward } from "./attention.ts";
-import { headForward } from "./head.ts";
+import { type HeadRow, headForward } from "./head.ts";
 import { geluForward, gluForward } from "./mlp.ts";
 import { layernormForward, rmsnormForward } from "./norm.ts";
 import { ropeForward } from "./rope.ts";
@@ -131,32 +131,38 @@ function block(decoder: Decoder, layer: LayerSpec, x: Float64Array): Float64Arra
   return add(middle, mlp);
 }
 
-/** Mean over all targets of -log p, each row alone. Rotary tables are unscaled. */
-export function decoderLoss(decoder: Decoder, rows: readonly OracleRow[]): number {
+/** A token that is learned, as its model sees it. */
+export interface OracleToken extends HeadRow {
+  readonly correct: boolean;
+  /** (hidden) the normed state from which it is predicted. */
+  readonly hidden: Float64Array;
+}
+
+/** What the head says of a row's targets. Rotary tables are unscaled. */
+export function decoderTokens(decoder: Decoder, { ids, targets }: OracleRow, temperature = 1): OracleToken[] {
   const { spec, weights } = decoder;
   const table = of(weights, `${spec.embedding}.weight`);
   const positions =
     spec.positionTable === undefined ? undefined : of(weights, `${spec.positionTable}.weight`);
   const head = of(weights, `${spec.head}.weight`);
   const C = spec.hidden;
-  let loss = 0;
-  let count = 0;
-  for (const { ids, targets } of rows) {
-    const N = ids.length;
-    let x: Float64Array = Float64Array.from({ length: N * C }, (_, i) => {
-      const n = Math.floor(i / C);
-      const token = (table[(ids[n] as number) * C + (i % C)] as number) * spec.embeddingScale;
-      return token + (positions ? (positions[i] as number) : 0);
-    });
-    for (const layer of spec.layers) x = block(decoder, layer, x);
-    const hidden = norm(decoder, x, spec.finalNorm);
+  let x: Float64Array = Float64Array.from({ length: ids.length * C }, (_, i) => {
+    const token = (table[(ids[Math.floor(i / C)] as number) * C + (i % C)] as number) * spec.embeddingScale;
+    return token + (positions ? (positions[i] as number) : 0);
+  });
+  for (const layer of spec.layers) x = block(decoder, layer, x);
+  const states = norm(decoder, x, spec.finalNorm);
+  const options = { softcap: spec.finalSoftcap, temperature };
+  return Array.from(targets, (t) => {
+    const hidden = states.slice((t - 1) * C, t * C);
     const logits = times(hidden, C, spec.vocab, (o, i) => head[o * C + i] as number);
-    for (const t of Array.from(targets)) {
-      const row = Array.from(logits.subarray((t - 1) * spec.vocab, t * spec.vocab));
-      const options = { softcap: spec.finalSoftcap, temperature: 1 };
-      loss -= headForward(row, ids[t] as number, options).logp;
-      count += 1;
-    }
-  }
-  return loss / count;
+    const said = headForward(Array.from(logits), ids[t] as number, options);
+    return { ...said, hidden, correct: said.argmax === ids[t] };
+  });
+}
+
+/** Mean over all targets of -log p, each row alone. */
+export function decoderLoss(decoder: Decoder, rows: readonly OracleRow[]): number {
+  const tokens = rows.flatMap((row) => decoderTokens(decoder, row));
+  return -tokens.reduce((sum, { logp }) => sum + logp, 0) / tokens.length;
 }
