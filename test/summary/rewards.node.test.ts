@@ -107,6 +107,13 @@ describe("several rewards with weights", () => {
     expect(metrics[0]?.["reward"]).toBeCloseTo(mean, 6);
   });
 
+  it("adds weight times value, of each that is not zero", async () => {
+    const hasReference = (_: string, reference: string) => (/#### \d$/.test(reference) ? 1 : 0);
+    const rewards = [custom(hasReference, 0.7), custom(length_penalty, 0.3), custom(() => 2, -0.25)];
+    const { records } = await summary.train("rl", { ...MULTI, rewards });
+    for (const { reward } of records) expect(reward).toBeCloseTo(0.7 + 0.3 - 0.5, 12);
+  });
+
   it("as Python, with its indentation", async () => {
     const rewards = [custom(python("accuracy_reward"), 0.7), custom(python("length_penalty"), 0.3)];
     expectWeighted((await summary.train("rl", { ...MULTI, rewards })).records);
