@@ -16,6 +16,7 @@ import type { BatchRow } from "../model/batch_tables.ts";
 import { decoderBackward, decoderForward } from "../model/decoder.ts";
 import { headBackward, headForward } from "../model/head.ts";
 import { combine } from "../rewards/combine.ts";
+import type { RolloutRecord } from "../rollout/record.ts";
 import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
@@ -185,39 +186,43 @@ export class ProximalPolicyOptimization implements Method {
       advantages: [...(targets.advantages[i] ?? [])],
       returns: [...(targets.returns[i] ?? [])],
     }));
-    const names = rewardNames(config.rewards);
-    const rewards = completions.map((completion) => completion.rewards);
+    const rowOf = new Map(scored.map((row, i) => [row, i]));
+    this.#tell(step, completions, (row) => ({
+      reward: totals[row] ?? null,
+      advantage: mean([...(targets.rawAdvantages[rowOf.get(row) ?? -1] ?? [])]),
+    }));
+    this.#rollouts += 1;
+    const klCoef = this.#klCoef;
+    this.#adaptKl(targets.meanKl, completions.length);
+    const measured = {
+      ...targets.metrics,
+      ...logpGap(completions, old),
+      "objective/kl_coef": klCoef,
+      "objective/entropy": mean(old.map((logps) => -logps.reduce((sum, logp) => sum + logp, 0))),
+    };
+    return { pause, values: { ...measured, ...completionValues(completions, config) } };
+  }
+
+  #tell(
+    step: number,
+    completions: readonly Completion[],
+    worthOf: (row: number) => Pick<RolloutRecord, "reward" | "advantage">,
+  ): void {
+    const names = rewardNames(this.#config.rewards);
     this.#events.rollout?.(
       completions.map((completion, row) =>
         recordOf(completion, {
-          rollout: this.#rollouts,
-          step: step + 1,
+          ...{ rollout: this.#rollouts, step: step + 1, ...worthOf(row) },
           rewards: Object.fromEntries(names.map((name, k) => [name, completion.rewards[k] ?? null])),
-          reward: totals[row] ?? null,
-          advantage: mean([...(targets.rawAdvantages[scored.indexOf(row)] ?? [])]),
         }),
       ),
     );
-    this.#rollouts += 1;
-    const klCoef = this.#klCoef;
-    const kl = targets.metrics["objective/kl"] ?? 0;
-    if (config.kl_target !== null) {
-      const goal = { target: config.kl_target, horizon: config.kl_horizon };
-      this.#klCoef = adaptKlCoef(klCoef, kl, completions.length, goal);
-    }
-    const surprise = old.map((logps) => -logps.reduce((sum, logp) => sum + logp, 0));
-    return {
-      pause,
-      values: {
-        ...targets.metrics,
-        ...rewardMetrics(rewards, names),
-        ...completionMetrics(completions.map(({ ids, truncated }) => ({ length: ids.length, truncated }))),
-        ...logpGap(completions, old),
-        "objective/entropy": mean(surprise),
-        "objective/kl_coef": klCoef,
-        "val/num_eos_tokens": completions.filter(({ truncated }) => !truncated).length,
-      },
-    };
+  }
+
+  /** Ziegler et al., arXiv:1909.08593, section 2.2. */
+  #adaptKl(kl: number, completions: number): void {
+    const { kl_target: target, kl_horizon: horizon } = this.#config;
+    if (target !== null) this.#klCoef = adaptKlCoef(this.#klCoef, kl, completions, { target, horizon });
   }
 
   logValues(records: readonly StepRecord[]): Record<string, number> {
@@ -244,6 +249,22 @@ export class ProximalPolicyOptimization implements Method {
   close(): void {
     this.#source.close();
   }
+}
+
+/** What is logged of the completions themselves. */
+function completionValues(
+  completions: readonly Completion[],
+  { rewards }: PpoConfig,
+): Record<string, number> {
+  const lengths = completions.map(({ ids, truncated }) => ({ length: ids.length, truncated }));
+  return {
+    ...rewardMetrics(
+      completions.map((completion) => completion.rewards),
+      rewardNames(rewards),
+    ),
+    ...completionMetrics(lengths),
+    "val/num_eos_tokens": lengths.filter(({ truncated }) => !truncated).length,
+  };
 }
 
 function learnedRow(row: LearnedRow, key: number, weight: number): BatchRow {

@@ -4,8 +4,8 @@ import { groupAdvantages } from "../../losses/advantages.ts";
 import { type GroupLoss, tokenWeights } from "../../losses/token_weights.ts";
 import { Engine } from "../../trainer/engine.ts";
 import { capacityOf } from "./dpo.ts";
-import { type GoldenCase, integers, unpad } from "./golden_case.ts";
-import { type CaseResult, floats, joinRows, optional, param, pick, spread, widthOf } from "./result.ts";
+import type { GoldenCase } from "./golden_case.ts";
+import { type CaseResult, floats, optional, param, pick, readRollout, spread } from "./result.ts";
 import { gradientsOf, NO_UPDATE } from "./rl_engine.ts";
 import { type Mode, type Subject, trainableOf } from "./subject.ts";
 
@@ -27,22 +27,12 @@ function settingsOf(golden: GoldenCase): GroupLossSettings {
   };
 }
 
-/** Advantages, log-probabilities, loss and gradients of one rollout that is one micro-batch. */
-export async function runGrpo(subject: Subject, golden: GoldenCase, mode: Mode): Promise<CaseResult> {
-  const read = (name: string) => integers(golden.inputs, name);
-  const completionIds = await read("completion_ids");
-  const width = widthOf(completionIds);
-  const joined = joinRows(
-    unpad(await read("prompt_ids"), await read("prompt_mask")),
-    unpad(completionIds, await read("completion_mask")),
-  );
+async function advantagesOf(golden: GoldenCase, rows: number) {
   const rewards = await floats(golden, "rewards");
-  const old = await floats(golden, "old_logps");
-  const kinds = rewards.length / joined.length;
-  const worth = groupAdvantages(
-    joined.map((_, i) =>
-      Array.from(rewards.slice(i * kinds, (i + 1) * kinds), (value) => (Number.isNaN(value) ? null : value)),
-    ),
+  const kinds = rewards.length / rows;
+  const ofRow = (row: number) => Array.from(rewards.slice(row * kinds, (row + 1) * kinds));
+  return groupAdvantages(
+    Array.from({ length: rows }, (_, i) => ofRow(i).map((value) => (Number.isNaN(value) ? null : value))),
     optional(golden, "reward_weights", new Array<number>(kinds).fill(1)),
     param(golden, "num_generations"),
     {
@@ -50,6 +40,13 @@ export async function runGrpo(subject: Subject, golden: GoldenCase, mode: Mode):
       aggregation: optional(golden, "multi_objective_aggregation", "sum_then_normalize" as const),
     },
   );
+}
+
+/** Advantages, log-probabilities, loss and gradients of one rollout that is one micro-batch. */
+export async function runGrpo(subject: Subject, golden: GoldenCase, mode: Mode): Promise<CaseResult> {
+  const { joined, width } = await readRollout(golden);
+  const old = await floats(golden, "old_logps");
+  const worth = await advantagesOf(golden, joined.length);
   const settings = settingsOf(golden);
   const tokens = joined.map(({ targets }) => targets.length);
   const weights = tokenWeights(tokens, {

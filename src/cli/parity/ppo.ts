@@ -1,10 +1,10 @@
 import { ppoObjective } from "../../algorithms/ppo.ts";
-import { ppoTargets } from "../../losses/gae.ts";
+import { type PpoOptions, ppoTargets } from "../../losses/gae.ts";
 import type { NamedValues } from "../../model/loaded_model.ts";
 import { Engine } from "../../trainer/engine.ts";
 import { capacityOf } from "./dpo.ts";
-import { type GoldenCase, integers, unpad } from "./golden_case.ts";
-import { type CaseResult, floats, joinRows, optional, param, pick, spread, widthOf } from "./result.ts";
+import type { GoldenCase } from "./golden_case.ts";
+import { type CaseResult, floats, optional, param, pick, readRollout, spread } from "./result.ts";
 import { gradientsOf, NO_UPDATE } from "./rl_engine.ts";
 import { type Mode, type Subject, trainableOf } from "./subject.ts";
 
@@ -12,13 +12,7 @@ const VALUE = "value.";
 
 /** Advantages, returns, values, losses and gradients of one rollout that is one mini-batch. */
 export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): Promise<CaseResult> {
-  const read = (name: string) => integers(golden.inputs, name);
-  const completionIds = await read("completion_ids");
-  const width = widthOf(completionIds);
-  const joined = joinRows(
-    unpad(await read("prompt_ids"), await read("prompt_mask")),
-    unpad(completionIds, await read("completion_mask")),
-  );
+  const { joined, width } = await readRollout(golden);
   const [scores, old, oldValues] = [
     await floats(golden, "scores"),
     await floats(golden, "old_logps"),
@@ -61,14 +55,7 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
       ...{ score: scores[i] ?? Number.NaN, ended: ends(joined[i]?.ids.at(-1)), oldLogp: own(old, i) },
       ...{ refLogp: reference[i] ?? [], values: own(oldValues, i) },
     })),
-    {
-      klCoef: param(golden, "kl_coef"),
-      klEstimator: optional(golden, "kl_estimator", "k1" as const),
-      missingEosPenalty: optional<number | null>(golden, "missing_eos_penalty", null),
-      gamma: param(golden, "gamma"),
-      lam: param(golden, "lam"),
-      whitenRewards: optional(golden, "whiten_rewards", false),
-    },
+    targetSettings(golden),
   );
   const rows = plain.map((row, i) => ({
     ...row,
@@ -83,10 +70,6 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
   const gradients = await gradientsOf(engine);
   const report = await engine.update({ lr: 0, step: 0, micros: 1 }).read();
   const [micro] = report.micros;
-  const nameOf = (name: string) => {
-    if (name === "value_head.weight") return "grad.value_head.weight";
-    return name.startsWith(VALUE) ? `grad.${name}` : `grad.policy.${name}`;
-  };
   return {
     scalars: {
       loss: micro?.loss ?? Number.NaN,
@@ -103,6 +86,22 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
       ...[...gradients].map(([name, data]) => [nameOf(name), data] as const),
     ]),
   };
+}
+
+function targetSettings(golden: GoldenCase): PpoOptions {
+  return {
+    klCoef: param(golden, "kl_coef"),
+    klEstimator: optional(golden, "kl_estimator", "k1" as const),
+    missingEosPenalty: optional<number | null>(golden, "missing_eos_penalty", null),
+    gamma: param(golden, "gamma"),
+    lam: param(golden, "lam"),
+    whitenRewards: optional(golden, "whiten_rewards", false),
+  };
+}
+
+/** The collection's name of a gradient. */
+function nameOf(name: string): string {
+  return name === "value_head.weight" || name.startsWith(VALUE) ? `grad.${name}` : `grad.policy.${name}`;
 }
 
 async function valueAdapter(golden: GoldenCase): Promise<NamedValues> {

@@ -1,5 +1,5 @@
 import type { Comparison } from "./compare.ts";
-import type { GoldenCase, Integers, UnpaddedRow } from "./golden_case.ts";
+import { type GoldenCase, integers, type UnpaddedRow, unpad } from "./golden_case.ts";
 
 /** What the engine gives for a case: by the names of the collection. */
 export interface CaseResult {
@@ -33,7 +33,18 @@ export interface JoinedRow {
   readonly columns: readonly number[];
 }
 
-export function joinRows(prompts: readonly UnpaddedRow[], completions: readonly UnpaddedRow[]): JoinedRow[] {
+/** Prompts and completions of a case, and the width of its completion tensors. */
+export async function readRollout(golden: GoldenCase): Promise<{ joined: JoinedRow[]; width: number }> {
+  const read = (name: string) => integers(golden.inputs, name);
+  const completionIds = await read("completion_ids");
+  const joined = joinRows(
+    unpad(await read("prompt_ids"), await read("prompt_mask")),
+    unpad(completionIds, await read("completion_mask")),
+  );
+  return { joined, width: completionIds.shape.at(-1) ?? 0 };
+}
+
+function joinRows(prompts: readonly UnpaddedRow[], completions: readonly UnpaddedRow[]): JoinedRow[] {
   return prompts.map((prompt, i) => {
     const { ids = new Int32Array(), columns = new Int32Array() } = completions[i] ?? {};
     const targets = Array.from(ids, (_, t) => prompt.ids.length + t).filter((t) => t > 0);
@@ -60,10 +71,6 @@ export function spread(
     });
   });
   return all;
-}
-
-export function widthOf({ shape }: Pick<Integers, "shape">): number {
-  return shape.at(-1) ?? 0;
 }
 
 export async function floats(golden: GoldenCase, name: string): Promise<Float32Array> {
