@@ -1,5 +1,6 @@
 import { ppoObjective } from "../../algorithms/ppo.ts";
 import { type PpoOptions, ppoTargets } from "../../losses/gae.ts";
+import type { BatchRow } from "../../model/batch_tables.ts";
 import type { NamedValues } from "../../model/loaded_model.ts";
 import { Engine } from "../../trainer/engine.ts";
 import { capacityOf } from "./dpo.ts";
@@ -22,27 +23,7 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
   const plain = joined.map(({ ids, targets }, key) => ({
     ...{ ids, key, targets, weights: targets.map(() => 1 / tokens) },
   }));
-  const trainable = trainableOf(subject, false);
-  if (trainable.kind !== "lora") throw new Error("the case has no adapter");
-  const engine = await Engine.create(subject.gpu, {
-    ...{ model: subject.model, spec: subject.spec, ...mode, trainable },
-    reference: "base",
-    value: {
-      settings: trainable.settings,
-      values: await valueAdapter(golden),
-      head: Float32Array.from(await floats(golden, "value_head.weight")),
-    },
-    capacity: capacityOf(plain),
-    micros: 1,
-    maxLength: Math.max(...plain.map((row) => row.ids.length)),
-    objective: ppoObjective({
-      temperature: param(golden, "temperature"),
-      cliprange: param(golden, "cliprange"),
-      cliprange_value: param(golden, "cliprange_value"),
-      vf_coef: param(golden, "vf_coef"),
-    }),
-    optimizer: NO_UPDATE,
-  });
+  const engine = await openEngine(subject, golden, mode, plain);
   const policy = await engine.score("policy", plain);
   const reference = await engine.score("reference", plain);
   const values = await engine.score("values", plain);
@@ -86,6 +67,36 @@ export async function runPpo(subject: Subject, golden: GoldenCase, mode: Mode): 
       ...[...gradients].map(([name, data]) => [nameOf(name), data] as const),
     ]),
   };
+}
+
+/** Policy, value model and their losses, with room for all rows at once. */
+async function openEngine(
+  subject: Subject,
+  golden: GoldenCase,
+  mode: Mode,
+  rows: readonly BatchRow[],
+): Promise<Engine> {
+  const trainable = trainableOf(subject, false);
+  if (trainable.kind !== "lora") throw new Error("the case has no adapter");
+  return Engine.create(subject.gpu, {
+    ...{ model: subject.model, spec: subject.spec, ...mode, trainable },
+    reference: "base",
+    value: {
+      settings: trainable.settings,
+      values: await valueAdapter(golden),
+      head: Float32Array.from(await floats(golden, "value_head.weight")),
+    },
+    capacity: capacityOf(rows),
+    micros: 1,
+    maxLength: Math.max(...rows.map((row) => row.ids.length)),
+    objective: ppoObjective({
+      temperature: param(golden, "temperature"),
+      cliprange: param(golden, "cliprange"),
+      cliprange_value: param(golden, "cliprange_value"),
+      vf_coef: param(golden, "vf_coef"),
+    }),
+    optimizer: NO_UPDATE,
+  });
 }
 
 function targetSettings(golden: GoldenCase): PpoOptions {
