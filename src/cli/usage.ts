@@ -35,8 +35,7 @@ long is ended. Such code is one file that imports nothing; Python has its standa
 
 DIR gets the adapter in PEFT's format (or the whole model), README.md, training_config.yaml, trainer_state.json,
 metrics.jsonl, samples.jsonl, and checkpoint-STEP folders; with rewards also rollouts.jsonl, which a run can be trained
-on again (rollouts_path). Code of your own (rewards, processing_fn) runs in a process that is killed when it takes too long,
-but with your rights: it is no sandbox, so run only what you trust. Ctrl-C finishes the step, saves and exits with 130.`,
+on again (rollouts_path). Ctrl-C finishes the step, saves and exits with 130.`,
   validate: `npm run aligntune -- validate (--config FILE | --recipe NAME) [--set KEY=VALUE ...]
 
 ${CONFIGURATION}`,
