@@ -1,9 +1,12 @@
 import { AppError } from "../lib/errors.ts";
+import { hubId } from "../lib/hub.ts";
 import type { Database } from "../storage/database.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
-import type { Asset, Folder, Host } from "./host.ts";
+import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
+import { createHub, type Hub } from "./hub.ts";
+import { rememberedHub } from "./remembered_hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
 import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
@@ -19,13 +22,23 @@ export interface BrowserHostOptions {
   readonly url?: UrlOptions;
 }
 
-/** The host of the worker. What a person drops is given to it under a name, and wins over what the app ships. */
+/** What is kept in memory of a dataset's file once it was read: data is read again at each change of the settings. */
+const KEPT_DATA = 512 * 1024 * 1024;
+
+const TRAIN: DatasetPart = { subset: null, split: "train" };
+
+/**
+ * The host of the worker. What a person drops is given to it under a name, and wins over what the app ships; any other name
+ * of the hub's form is looked for there, once a hub was set. Nothing else is ever asked of another origin.
+ */
 export interface BrowserHost extends Host {
   addModel(folder: Folder): void;
   addDataset(name: string, file: Asset): void;
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
+  /** Where names are looked for that are nowhere here. */
+  setHub(endpoint: string): void;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
@@ -34,12 +47,21 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const datasets = new Map<string, Asset>();
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
+  let hub: (Hub & { readonly endpoint: string }) | undefined;
+  const hubFor = (name: string): Hub | undefined => (hubId(name) ? hub : undefined);
   return {
-    openModel: async (name) =>
-      models.get(name) ?? (await shippedModel(base, name, url)) ?? missing("model", name, models),
-    openDataset: async (name) =>
-      datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
-    openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
+    openModel: async (name, revision) =>
+      models.get(name) ??
+      (await shippedModel(base, name, url)) ??
+      (await hubFor(name)?.openModel(name, revision)) ??
+      missing("model", name, models),
+    openDataset: async (name, part = TRAIN) =>
+      datasets.get(name) ??
+      (await shippedDataset(base, name, url)) ??
+      (await hubFor(name)?.openDataset(name, part)) ??
+      missing("dataset", name, datasets),
+    openAdapter: async (name) =>
+      adapters.get(name) ?? (await hubFor(name)?.openModel(name)) ?? missing("adapter", name, adapters),
     readText: async (path) => assetText(code.get(plainName(path)) ?? missing("file", path, code)),
     pathBeside: (_, path) => Promise.resolve(path),
     userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
@@ -47,6 +69,12 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     addDataset: (name, file) => void datasets.set(name, file),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
     addCode: (name, file) => void code.set(plainName(name), file),
+    setHub: (endpoint) => {
+      if (endpoint === hub?.endpoint) return;
+      const { retryDelays } = url ?? {};
+      const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
+      hub = { ...rememberedHub(createHub(options)), endpoint };
+    },
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,
