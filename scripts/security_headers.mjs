@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 // The headers that every file of the app is served with: by `npm start`, by `vite preview`, in the tests, and, through
-// public/_headers, by static hosts that read that file. The policy is what makes "nothing leaves your machine" a rule of
-// the browser and not a promise of ours: no script, worker or fetch of the page can reach another origin.
+// public/_headers, by static hosts that read that file. The policy keeps scripts, workers, styles, images and frames to this
+// origin. Requests may go to a model hub of the person's choice and to the storage that it redirects to, whose addresses
+// nobody can list: any https address, or this machine. src/host/hub.ts is all that makes them, and test/e2e proves that there
+// are none before a model or dataset of a hub was named. A person's own code can make no request (src/store/sandbox.ts).
 
 /** The one inline script: that of the frame in which a person's code runs (src/store/sandbox.ts). HTML has no other line ends. */
 const frameScript = readFileSync(new URL("../src/store/sandbox_frame.js", import.meta.url), "utf8");
@@ -16,7 +18,7 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self'",
   "img-src 'self' data: blob:",
   "font-src 'self'",
-  "connect-src 'self'",
+  "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
   "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",

@@ -100,6 +100,12 @@ function shardNames(index: Record<string, unknown>, asset: Asset): Map<string, s
   return files;
 }
 
+/** The names of the files that hold the weights, by the index; none when there is no index. */
+export async function shardsOf(folder: Folder): Promise<readonly string[]> {
+  const index = await folder.open(INDEX);
+  return index ? [...new Set(shardNames(await readJsonObject(index), index).values())].sort() : [];
+}
+
 async function readShards(folder: Folder, asset: Asset): Promise<ReadonlyMap<string, TensorSource>> {
   const wanted = shardNames(await readJsonObject(asset), asset);
   const tensors = new Map<string, TensorSource>();

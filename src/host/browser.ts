@@ -1,10 +1,12 @@
 import { AppError } from "../lib/errors.ts";
+import { hubId } from "../lib/hub.ts";
 import type { Database } from "../storage/database.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
-import type { Asset, Folder, Host } from "./host.ts";
-import { hubId } from "./hub.ts";
+import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
+import { createHub, type Hub } from "./hub.ts";
+import { rememberedHub } from "./remembered_hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
 import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
@@ -20,13 +22,23 @@ export interface BrowserHostOptions {
   readonly url?: UrlOptions;
 }
 
-/** The host of the worker. What a person drops is given to it under a name, and wins over what the app ships. */
+/** What is kept in memory of a dataset's file once it was read: data is read again at each change of the settings. */
+const KEPT_DATA = 512 * 1024 * 1024;
+
+const TRAIN: DatasetPart = { subset: null, split: "train" };
+
+/**
+ * The host of the worker. What a person drops is given to it under a name, and wins over what the app ships; any other name
+ * of the hub's form is looked for there, once a hub was set. Nothing else is ever asked of another origin.
+ */
 export interface BrowserHost extends Host {
   addModel(folder: Folder): void;
   addDataset(name: string, file: Asset): void;
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
+  /** Where names are looked for that are nowhere here. */
+  setHub(endpoint: string): void;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
@@ -35,12 +47,21 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const datasets = new Map<string, Asset>();
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
+  let hub: (Hub & { readonly endpoint: string }) | undefined;
+  const hubFor = (name: string): Hub | undefined => (hubId(name) ? hub : undefined);
   return {
-    openModel: async (name) =>
-      models.get(name) ?? (await shippedModel(base, name, url)) ?? missing("model", name, models),
-    openDataset: async (name) =>
-      datasets.get(name) ?? (await shippedDataset(base, name, url)) ?? missing("dataset", name, datasets),
-    openAdapter: async (name) => adapters.get(name) ?? missing("adapter", name, adapters),
+    openModel: async (name, revision) =>
+      models.get(name) ??
+      (await shippedModel(base, name, url)) ??
+      (await hubFor(name)?.openModel(name, revision)) ??
+      missing("model", name, models),
+    openDataset: async (name, part = TRAIN) =>
+      datasets.get(name) ??
+      (await shippedDataset(base, name, url)) ??
+      (await hubFor(name)?.openDataset(name, part)) ??
+      missing("dataset", name, datasets),
+    openAdapter: async (name) =>
+      adapters.get(name) ?? (await hubFor(name)?.openModel(name)) ?? missing("adapter", name, adapters),
     readText: async (path) => assetText(code.get(plainName(path)) ?? missing("file", path, code)),
     pathBeside: (_, path) => Promise.resolve(path),
     userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
@@ -48,6 +69,12 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     addDataset: (name, file) => void datasets.set(name, file),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
     addCode: (name, file) => void code.set(plainName(name), file),
+    setHub: (endpoint) => {
+      if (endpoint === hub?.endpoint) return;
+      const { retryDelays } = url ?? {};
+      const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
+      hub = { ...rememberedHub(createHub(options)), endpoint };
+    },
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,
@@ -80,18 +107,13 @@ async function shippedDataset(
   return isPlain(name) ? openUrl(new URL(`datasets/${name}.jsonl`, base), url) : undefined;
 }
 
-function missing(
-  what: "model" | "dataset" | "adapter" | "file",
-  name: string,
-  added: ReadonlyMap<string, unknown>,
-): never {
+function missing(what: string, name: string, added: ReadonlyMap<string, unknown>): never {
   const here = [...added.keys()].join(", ");
-  const opened = here ? ` (opened: ${here})` : "";
-  const isOnHub = what !== "file" && hubId(name)?.id.includes("/");
-  const why = isOnHub
-    ? `${name} is a ${what} of the Hugging Face hub, and this page fetches nothing from there, so that nothing leaves this device. Download it and open its ${what === "dataset" ? "file" : "folder"} from your disk${opened}, or train with the command line, which fetches it.`
-    : `No ${what} "${name}" is part of the app or was opened in this tab${opened}. Drop its files on the page.`;
-  throw new AppError("file-missing", why, { details: { what, name } });
+  throw new AppError(
+    "file-missing",
+    `No ${what} "${name}" is part of the app or was opened in this tab${here ? ` (opened: ${here})` : ""}. Drop its files on the page.`,
+    { details: { what, name } },
+  );
 }
 
 /** What the browser says of its storage, in bytes. Undefined where it says nothing. */

@@ -39,6 +39,8 @@ export interface Folder {
   readonly name: string;
   /** The commit, for a folder of a repository. */
   readonly revision?: string;
+  /** Bytes of each file, for a repository whose files are fetched as they are read. */
+  readonly sizes?: ReadonlyMap<string, number>;
   /** Sorted names; a web server, which cannot list, gives those that were found so far. */
   list(): Promise<readonly string[]>;
   /** A plain file name. Undefined when the folder has no such file. */

@@ -1,11 +1,9 @@
 import { AppError, invariant } from "../lib/errors.ts";
+import { hubId, type RepositoryId } from "../lib/hub.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder } from "./host.ts";
 import { type ChosenFile, type ChosenFiles, chooseFiles } from "./hub_dataset.ts";
-import { refusal, unreachable } from "./hub_errors.ts";
+import { endpointName, refusal, unreachable } from "./hub_errors.ts";
 import { openUrl, type UrlOptions } from "./url_asset.ts";
-
-/** Where the Hugging Face hub answers when nothing else is said. */
-export const HUB_ENDPOINT = "https://huggingface.co";
 
 export interface HubOptions {
   /** HUB_ENDPOINT, or a mirror. */
@@ -13,6 +11,10 @@ export interface HubOptions {
   /** Sent to the endpoint's origin alone: fetch drops it on a redirect to another one. */
   readonly token?: string | undefined;
   readonly retryDelays?: readonly number[];
+  /** Where its words are read: a page has neither a token nor an environment, and is told of what it has. */
+  readonly inPage?: boolean;
+  /** Files of datasets up to this many bytes are kept in memory once they are read; 32 MiB when absent. */
+  readonly keepUpTo?: number;
 }
 
 /** Models and datasets of the Hugging Face hub, read by ranges. Uses fetch alone, so that it works in browsers and Node. */
@@ -23,18 +25,6 @@ export interface Hub {
   openModel(name: string, revision?: string | null): Promise<Folder>;
   /** The files of one split. Throws as openModel does, and `config-invalid` for a subset or split that there is not. */
   openDataset(name: string, part: DatasetPart): Promise<DatasetAsset>;
-}
-
-interface RepositoryId {
-  readonly id: string;
-  readonly revision: string | undefined;
-}
-
-/** `owner/name` or `name`, perhaps with `@revision`; undefined for what can only be a path. */
-export function hubId(name: string): RepositoryId | undefined {
-  const [, id, revision] = /^((?:[\w-][\w.-]*\/)?[\w-][\w.-]*)(?:@([\w-][\w./-]*))?$/.exec(name) ?? [];
-  const isFile = /\.(jsonl?|ndjson|csv|tsv|tab|txt|text|md|parquet|ya?ml|safetensors)$/i.test(id ?? "");
-  return id === undefined || isFile || id.includes("..") ? undefined : { id, revision };
 }
 
 /** One commit of a repository, and what lies in it. */
@@ -54,20 +44,24 @@ export type RepositoryKind = "models" | "datasets";
 /** The hub at one endpoint, asked with one token. */
 interface Connection {
   readonly base: URL;
+  readonly keepUpTo: number | undefined;
+  readonly settingName: string;
   /** What `openUrl` needs; `what` is what messages call the thing that is fetched. */
   options(what: string): UrlOptions;
 }
 
-function connect({ endpoint, token, retryDelays }: HubOptions): Connection {
+function connect({ endpoint, token, retryDelays, inPage = false, keepUpTo }: HubOptions): Connection {
   const base = new URL(endpoint.endsWith("/") ? endpoint : `${endpoint}/`);
   const hasToken = token !== undefined;
   return {
-    base,
+    ...{ base, keepUpTo, settingName: endpointName(inPage) },
     options: (what) => ({
       ...(hasToken && { headers: { authorization: `Bearer ${token}` } }),
       ...(retryDelays && { retryDelays }),
       explain: (url, response, cause) =>
-        response === undefined ? unreachable(url, what, cause) : refusal(response, { what, base, hasToken }),
+        response === undefined
+          ? unreachable(url, { what, inPage, cause })
+          : refusal(response, { what, base, hasToken, inPage }),
     }),
   };
 }
@@ -82,6 +76,7 @@ export function createHub(options: HubOptions): Hub {
       return {
         name,
         revision: repository.commit,
+        sizes: new Map(plain.map((path) => [path, repository.files.get(path) ?? 0])),
         list: () => Promise.resolve(plain),
         open: async (file) => (plain.includes(file) ? openFile(connection, repository, file) : undefined),
       };
@@ -99,7 +94,7 @@ export function createHub(options: HubOptions): Hub {
 }
 
 /** The answer to a question as JSON; undefined when there is nothing. */
-async function ask({ base, options }: Connection, path: string, what: string): Promise<unknown> {
+async function ask({ base, options, settingName }: Connection, path: string, what: string): Promise<unknown> {
   const asset = await openUrl(new URL(path, base), options(what));
   if (asset === undefined) return undefined;
   try {
@@ -108,7 +103,7 @@ async function ask({ base, options }: Connection, path: string, what: string): P
     if (cause instanceof AppError) throw cause;
     throw new AppError(
       "network",
-      `${base.host} did not answer as a Hugging Face hub when asked for ${what}. Is the endpoint (HF_ENDPOINT) right?`,
+      `${base.host} did not answer as a Hugging Face hub when asked for ${what}. Is ${settingName} right?`,
       { details: { host: base.host, what }, cause },
     );
   }
@@ -137,10 +132,11 @@ async function openFile(
   { base, options }: Connection,
   { kind, id, commit, files }: Repository,
   path: string,
+  keepUpTo?: number,
 ): Promise<Asset | undefined> {
   const place = `${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   const url = new URL(kind === "datasets" ? `datasets/${place}` : place, base);
-  const asset = await openUrl(url, options(`${path} of ${id}`));
+  const asset = await openUrl(url, { ...options(`${path} of ${id}`), ...(keepUpTo && { keepUpTo }) });
   const size = files.get(path);
   if (asset === undefined || size === undefined || asset.size === size) return asset;
   throw new AppError(
@@ -164,14 +160,37 @@ function filesOf(connection: Connection, repository: Repository, part: DatasetPa
 }
 
 async function openChosen(connection: Connection, repository: Repository, file: ChosenFile): Promise<Asset> {
-  const { base, options } = connection;
+  const { base, options, keepUpTo } = connection;
   const { name } = file;
-  const asset =
-    "url" in file
-      ? await openUrl(ownUrl(base, file.url), options(name))
-      : await openFile(connection, repository, file.path);
-  if (asset !== undefined) return { ...asset, name };
-  throw new AppError("file-missing", `${base.host} lists ${name} of ${repository.id} and does not have it.`);
+  const open = async (): Promise<Asset> => {
+    const asset =
+      "url" in file
+        ? await openUrl(ownUrl(base, file.url), { ...options(name), ...(keepUpTo && { keepUpTo }) })
+        : await openFile(connection, repository, file.path, keepUpTo);
+    if (asset !== undefined) return { ...asset, name };
+    throw new AppError(
+      "file-missing",
+      `${base.host} lists ${name} of ${repository.id} and does not have it.`,
+    );
+  };
+  const size = "path" in file ? repository.files.get(file.path) : undefined;
+  return size === undefined ? open() : openedWhenRead(name, size, open);
+}
+
+/** A file whose size is known, of which nothing is fetched before it is read. */
+function openedWhenRead(name: string, size: number, open: () => Promise<Asset>): Asset {
+  let opened: Promise<Asset> | undefined;
+  return {
+    name,
+    size,
+    read: async (start, end) => {
+      opened ??= open();
+      opened.catch(() => {
+        opened = undefined;
+      });
+      return (await opened).read(start, end);
+    },
+  };
 }
 
 /** The hub's listings name its own host even where a mirror answers. */

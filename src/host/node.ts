@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError, invariant } from "../lib/errors.ts";
+import { HUB_ENDPOINT, hubId } from "../lib/hub.ts";
 import {
   describeRecord,
   MAX_RECORD_BYTES,
@@ -9,7 +10,7 @@ import {
   verifyRecord,
 } from "../storage/record_manifest.ts";
 import type { Asset, CheckpointRecord, CheckpointStore, DatasetPart, Folder, Host } from "./host.ts";
-import { createHub, HUB_ENDPOINT, type Hub, type HubOptions, hubId } from "./hub.ts";
+import { createHub, type Hub, type HubOptions } from "./hub.ts";
 import { checkRange } from "./memory.ts";
 import { createNodeUserCode } from "./node_user_code.ts";
 import { assetText } from "./text.ts";

@@ -12,6 +12,8 @@ export interface UrlOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds to wait before each new try when the network or the server fails; none for a refusal. */
   readonly retryDelays?: readonly number[];
+  /** Files up to this many bytes are fetched in one piece, at their first read beyond the header, and kept; 32 MiB when absent. */
+  readonly keepUpTo?: number;
   /**
    * Better words for a server that is known: what its refusal means, or its page of HTML in place of a file, or, without a
    * response, that it was not reached. Undefined leaves the general ones.
@@ -72,7 +74,7 @@ function rangedAsset(
     if (!(start >= 0 && start <= end && end <= size))
       return checkRange(name, size, start, end, new Uint8Array());
     if (end <= first.length) return first.slice(start, end);
-    if (size > WHOLE) return get(start, end);
+    if (size > (options.keepUpTo ?? WHOLE)) return get(start, end);
     whole ??= fetchWhole().catch((cause: unknown) => {
       // Not kept: the next read tries again.
       whole = undefined;

@@ -38,6 +38,16 @@ export interface Requests {
     params: { given: GivenSettings; recipe: string | null; shape: "flat" | "nested" };
     result: { fileName: string; yaml: string };
   };
+  /** Where names are looked for that are neither part of the app nor dropped. Nothing is asked of it before such a name is given. */
+  setHub: { params: { endpoint: string }; result: Nothing };
+  /**
+   * What a run would fetch from the hub: sizes from its listings, after the model's config.json was read. Rejects with
+   * `model-unsupported` for a model that cannot be trained here, `file-missing`, `access-denied`, `network`, `config-invalid`.
+   */
+  planDownload: {
+    params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
+    result: DownloadPlan;
+  };
   /** Reads the dataset that the settings name: columns, roles, problems, lengths. */
   previewData: {
     params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
@@ -113,6 +123,8 @@ export interface Requests {
   attachSandbox: { params: { port: MessagePort }; result: Nothing };
   cancelChat: { params: { chatId: string }; result: Nothing };
   storage: { params: Nothing; result: StorageReport };
+  /** Every request of the worker so far, as the browser itself recorded it: the page sees only its own. */
+  requestsMade: { params: Nothing; result: { requests: readonly RequestMade[] } };
 }
 
 export type Nothing = Readonly<Record<never, never>>;
@@ -396,6 +408,18 @@ export interface MemoryPlan {
   readonly total: number;
 }
 
+export interface DownloadPlan {
+  readonly parts: readonly DownloadPart[];
+  readonly total: number;
+}
+
+export interface DownloadPart {
+  /** Rows are read while the run is set up; the rest, beyond headers and tokenizer, when it starts. */
+  readonly what: "model" | "adapter" | "reward model" | "data";
+  readonly name: string;
+  readonly bytes: number;
+}
+
 export interface RunSummary {
   readonly id: string;
   readonly name: string;
@@ -466,6 +490,12 @@ export interface ChatAnswer {
   /** Said by the engine: whether the adapter took part in these tokens. */
   readonly adapter: "on" | "off";
   readonly stopped: "end" | "length" | "cancelled";
+}
+
+export interface RequestMade {
+  readonly url: string;
+  /** Bytes that came over the network; 0 also where another site does not let the browser say. */
+  readonly bytes: number;
 }
 
 export interface StorageReport {

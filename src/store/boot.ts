@@ -1,10 +1,11 @@
 import type { AlgorithmInfo, WorkerEvent } from "../protocol/messages.ts";
 import type { Endpoint } from "../protocol/rpc.ts";
-import { announce, checkDevice, loadCatalog, loadStorage, setTrouble, useApp } from "./app.ts";
+import { announce, checkDevice, loadCatalog, loadStorage, noteError, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, request, startWorker } from "./client.ts";
 import { failureOf, shown } from "./failure.ts";
 import { headlineOf } from "./headline.ts";
+import { sendHub } from "./hub.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
 import { isGoing, methodIdOf, nameOf, type RunView, reduce, useRuns } from "./runs.ts";
 import { openSandboxPort } from "./sandbox.ts";
@@ -18,6 +19,7 @@ export function boot(endpoint?: Endpoint): void {
   restoreSetup();
   if (endpoint) connectTo(endpoint, onEvent);
   else startWorker(onEvent, setTrouble);
+  void sendHub().catch(noteError);
   addEventListener("beforeunload", (event) => {
     const { runs, order } = useRuns.getState();
     const busy = order.some(

@@ -4,13 +4,15 @@ import type {
   AlgorithmInfo,
   Catalog,
   DataPreview,
+  DownloadPlan,
   GivenSettings,
   MemoryPlan,
   PickedFiles,
   RenderedRowData,
   ResolvedSettings,
 } from "../protocol/messages.ts";
-import { EMPTY, type Failure, type Loadable } from "./failure.ts";
+import { EMPTY, type Failure, type Loadable, shown } from "./failure.ts";
+import { fetchedAtStart, toAgree } from "./hub.ts";
 
 /** The run that is being set up: one document, edited by form, YAML, recipes and dropped files alike. */
 export interface SetupDocument {
@@ -23,6 +25,10 @@ export interface SetupDocument {
 export interface SetupState extends SetupDocument {
   /** What the worker makes of the document. */
   readonly resolved: Loadable<ResolvedSettings>;
+  /** What a run would fetch from the hub; empty when the document names nothing of it. */
+  readonly download: Loadable<DownloadPlan>;
+  /** The data whose download a person agreed to: see `agreementOf`. */
+  readonly agreed: string | null;
   readonly preview: Loadable<DataPreview>;
   readonly row: Loadable<RenderedRowData>;
   readonly plan: Loadable<MemoryPlan>;
@@ -36,6 +42,8 @@ export const NEW_SETUP: SetupState = {
   files: {},
   skipBadRows: false,
   resolved: EMPTY,
+  download: EMPTY,
+  agreed: null,
   preview: EMPTY,
   row: EMPTY,
   plan: EMPTY,
@@ -91,15 +99,25 @@ export interface NextStep {
   /** Where to go to do it; null when the run can start. */
   readonly section: "model" | "data" | "rewards" | "settings" | null;
   readonly ready: boolean;
+  /** Bytes that are fetched from the hub by pressing it. */
+  readonly fetches?: number;
 }
 
 const missing = (label: string, section: NextStep["section"]): NextStep => ({ label, section, ready: false });
 
 /** The next thing that is missing, in the order of the page. */
 export function nextStep(state: SetupState, deviceReady: boolean): NextStep {
-  const { resolved, preview, given } = state;
   if (!deviceReady) return missing("Needs WebGPU", null);
-  const settings = resolved.state === "ready" || resolved.state === "loading" ? resolved.value : null;
+  const open = settingsStep(state) ?? downloadStep(state) ?? dataStep(state.preview, state.skipBadRows);
+  if (open) return open;
+  if (state.starting) return missing("Starting…", null);
+  const plan = shown(state.download);
+  const fetches = plan ? fetchedAtStart(plan) : 0;
+  return { label: "Start training", section: null, ready: true, ...(fetches > 0 && { fetches }) };
+}
+
+function settingsStep({ resolved, given }: SetupState): NextStep | null {
+  const settings = shown(resolved);
   if (settings === null)
     return missing(
       resolved.state === "failed" ? "Settings could not be checked" : "Checking settings…",
@@ -110,13 +128,23 @@ export function nextStep(state: SetupState, deviceReady: boolean): NextStep {
   if (Array.isArray(given["rewards"]) && given["rewards"].length === 0)
     return missing("Add a reward", "rewards");
   const [issue] = settings.issues;
-  if (issue) {
-    const ofRewards = settings.issues.every(({ path }) => path.startsWith("rewards."));
-    return missing(issueLabel(settings.issues.length), ofRewards ? "rewards" : "settings");
-  }
-  const data = dataStep(preview, state.skipBadRows);
-  if (data) return data;
-  return { label: state.starting ? "Starting…" : "Start training", section: null, ready: !state.starting };
+  if (!issue) return null;
+  const ofRewards = settings.issues.every(({ path }) => path.startsWith("rewards."));
+  return missing(issueLabel(settings.issues.length), ofRewards ? "rewards" : "settings");
+}
+
+function downloadStep({ download, agreed }: SetupState): NextStep | null {
+  if (download.state === "failed") return refusedStep(download.error);
+  const plan = shown(download);
+  const fetches = plan ? toAgree(plan, agreed) : 0;
+  return fetches > 0 ? { label: "Read the data", section: "data", ready: false, fetches } : null;
+}
+
+function refusedStep({ code, details }: Failure): NextStep {
+  if (code === "network") return missing("The hub did not answer", "model");
+  const isData =
+    code === "config-invalid" || code === "dataset-invalid" || /dataset/.test(String(details["what"]));
+  return isData ? missing("Choose other data", "data") : missing("Choose another model", "model");
 }
 
 const isBlank = (value: unknown): boolean => value === undefined || value === null || value === "";

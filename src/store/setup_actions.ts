@@ -2,6 +2,7 @@ import type { ConfigReview, GivenSettings, PickedFiles } from "../protocol/messa
 import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
 import { EMPTY, loadingFrom, shown } from "./failure.ts";
+import { agreementOf, hubNames, setHub, toAgree, useHub } from "./hub.ts";
 import { startRun } from "./run_actions.ts";
 import { useRuns } from "./runs.ts";
 import {
@@ -20,10 +21,14 @@ import { switchMethod } from "./switch_method.ts";
 
 const KEPT = "aligntune.setup";
 const DEBOUNCE_MS = 200;
+/** A name that is being typed is not asked for letter by letter. */
+const NAME_MS = 600;
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let version = 0;
 let readData = "";
+/** The names that the hub was last asked for. */
+let askedNames = "";
 
 const documentOf = ({ given, recipe, files, skipBadRows }: SetupState): SetupDocument => ({
   given,
@@ -109,8 +114,55 @@ export function pickSample(dataset: string): void {
   change({ files: rest, given: withSetting(clean, "dataset_name", dataset), skipBadRows: false });
 }
 
+/**
+ * What settings call a folder of this device: a path, as on a disk. A plain name could be one of the hub, and would be asked
+ * for there when the folder is not here any more.
+ */
+const localName = (folder: string): string => `./${folder}`;
+
+/** A dataset of the hub. */
+export function pickHubDataset(name: string, subset: string, split: string): void {
+  const { given, files } = useSetup.getState();
+  const { dataset: _gone, ...rest } = files;
+  const settings = {
+    ...{ column_mapping: undefined, dataset_name: name },
+    ...{ config_name: subset || undefined, split: split || undefined },
+  };
+  const next = Object.entries(settings).reduce(
+    (before, [key, value]) => withSetting(before, key, value),
+    given,
+  );
+  change({ files: rest, given: next, skipBadRows: false });
+}
+
+/** Reads the data of the hub that is in the plan, however large it is. */
+export function agreeToDownload(): void {
+  const plan = shown(useSetup.getState().download);
+  if (!plan) return;
+  useSetup.setState({ agreed: agreementOf(plan) });
+  scheduleRefresh();
+}
+
+/** Another hub: what was read of the one before is read again. False when the page may not ask that address. */
+export async function changeHub(address: string): Promise<boolean> {
+  const done = await setHub(address);
+  if (done) scheduleRefresh();
+  return done;
+}
+
+/** Whether the setup page was opened: a document that an earlier visit left asks nothing of a hub before. */
+let opened = false;
+
+/** The person is looking at the document. */
+export function openSetup(): void {
+  if (opened) return;
+  opened = true;
+  scheduleRefresh();
+}
+
 /** A model folder of the standard layout; its name stands for it in the settings. */
-export function pickModelFolder(name: string, model: readonly File[]): void {
+export function pickModelFolder(folder: string, model: readonly File[]): void {
+  const name = localName(folder);
   const { given, files } = useSetup.getState();
   const { adapter: _adapter, adapterName: _other, ...rest } = files;
   const clean = withSetting(given, "adapter_name_or_path", undefined);
@@ -125,7 +177,8 @@ export function pickAdapter(name: string | null): void {
 }
 
 /** A PEFT folder to start from; its name stands for it in the settings. */
-export function pickAdapterFolder(name: string, adapter: readonly File[]): void {
+export function pickAdapterFolder(folder: string, adapter: readonly File[]): void {
+  const name = localName(folder);
   const { given, files } = useSetup.getState();
   change({
     files: { ...files, adapter, adapterName: name },
@@ -188,11 +241,37 @@ const fileMark = ({ dataset, model, modelName }: PickedFiles): string =>
 async function refreshData(mine: number, values: GivenSettings, files: PickedFiles): Promise<void> {
   const catalog = shown(useApp.getState().catalog);
   const resolved = shown(useSetup.getState().resolved);
-  const mark = dataFingerprint(algorithmOf(catalog, resolved), values) + fileMark(files);
+  const names = hubNames(values, files, catalog);
+  if (names.length === 0) useSetup.setState({ download: EMPTY });
+  else if (!(await readDownload(mine, names.join("\n")))) return;
+  const { address } = useHub.getState();
+  const mark = dataFingerprint(algorithmOf(catalog, resolved), values) + fileMark(files) + address;
   await Promise.all([
     mark === readData ? undefined : readPreview(mine, mark, values),
     readPlan(mine, values),
   ]);
+}
+
+/** What the hub says of its files, and whether they may be read now. */
+async function readDownload(mine: number, names: string): Promise<boolean> {
+  if (!opened) return false;
+  if (names !== askedNames) await new Promise((resolve) => setTimeout(resolve, NAME_MS));
+  if (mine !== version) return false;
+  askedNames = names;
+  const { given, recipe, files } = documentOf(useSetup.getState());
+  useSetup.setState((state) => ({ download: loadingFrom(state.download) }));
+  try {
+    const value = await request("planDownload", { given, recipe, files });
+    if (mine !== version) return false;
+    useSetup.setState({ download: { state: "ready", value } });
+    if (toAgree(value, useSetup.getState().agreed) === 0) return true;
+  } catch (error) {
+    if (mine !== version) return false;
+    useSetup.setState({ download: { state: "failed", error: noteError(error) } });
+  }
+  readData = "";
+  useSetup.setState({ preview: EMPTY, row: EMPTY, plan: EMPTY });
+  return false;
 }
 
 async function readPreview(mine: number, mark: string, values: GivenSettings): Promise<void> {

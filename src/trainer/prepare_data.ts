@@ -129,7 +129,7 @@ export async function loadDataset(
 }
 
 /** A split that the dataset itself has for a purpose, unless it is the one that is trained on. */
-function ownSplit(part: Dataset["part"], purpose: SplitName): string | undefined {
+export function ownSplit(part: Dataset["part"], purpose: SplitName): string | undefined {
   return part?.splits.find((split) => split !== part.split && splitName(split) === purpose);
 }
 

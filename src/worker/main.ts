@@ -2,6 +2,7 @@ import { planRun } from "../api/plan_run.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
+import { hubAddress } from "../lib/hub.ts";
 import type { Diagnostics, WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
@@ -10,6 +11,7 @@ import { buildCatalog } from "./catalog.ts";
 import { Chat } from "./chat.ts";
 import type { WorkerContext } from "./context.ts";
 import { previewData, renderDataRow } from "./data_requests.ts";
+import { planDownload } from "./download_plan.ts";
 import { registerFiles } from "./files.ts";
 import {
   checkpointList,
@@ -59,6 +61,8 @@ type SetupMethod =
   | "exportConfig"
   | "previewData"
   | "renderRow"
+  | "setHub"
+  | "planDownload"
   | "planMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
@@ -83,6 +87,21 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
       return trials.run(config, { reward, row, completion });
+    },
+    setHub: async ({ endpoint }) => {
+      const address = hubAddress(endpoint);
+      if (address === undefined)
+        throw new AppError(
+          "config-invalid",
+          `${endpoint} is not the address of a hub that this page may ask.`,
+        );
+      host.setHub(address);
+      return {};
+    },
+    planDownload: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      const { config } = await requireConfig(named);
+      return planDownload(host, config);
     },
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
@@ -158,6 +177,12 @@ function handlers(context: WorkerContext): Handlers {
       chat.cancel(chatId);
       return nothing;
     },
+    requestsMade: async () => ({
+      requests: performance
+        .getEntriesByType("resource")
+        .filter((entry): entry is PerformanceResourceTiming => "transferSize" in entry)
+        .map(({ name, transferSize }) => ({ url: name, bytes: transferSize })),
+    }),
     storage: async () => {
       const space = await storageSpace();
       const persistent = (await navigator.storage?.persisted?.()) ?? false;
@@ -188,6 +213,9 @@ async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   });
   return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
 }
+
+// A model comes in as many requests as it has tensors; the browser's own list would end at 250.
+performance.setResourceTimingBufferSize(100_000);
 
 const endpoint = self as unknown as Endpoint;
 const emit: (event: WorkerEvent) => void = serve(

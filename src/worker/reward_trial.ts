@@ -36,7 +36,7 @@ export class RewardTrials {
       throw new AppError("config-invalid", `There is no reward ${reward + 1} to try.`);
     const { max_completion_length: maxCompletionLength } = config;
     const host = this.#host;
-    const { folder } = await openModelFolder(await host.openModel(config.model_name));
+    const { folder } = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
     const tools = await loadTextTools(folder, config);
     const { train, validation, test } = await loadDataset(host, config, tools.template !== undefined, true);
     const rows = [...train, ...validation, ...test].toSorted((a, b) => a.rowIndex - b.rowIndex);

@@ -52,24 +52,26 @@ describe("in a folder of a host", () => {
   });
 });
 
-describe("the policy refuses a request to another origin", () => {
-  /** What a fetch ended with, and which directive the browser named. */
+describe("the policy refuses a request that is no download of a hub", () => {
+  /** What a fetch without encryption and a socket ended with, and which directives the browser named. */
   const tryToLeave = `new Promise((resolve) => {
     const seen = [];
     addEventListener("securitypolicyviolation", (event) => seen.push(event.effectiveDirective));
     const end = (result) => setTimeout(() => resolve([result, ...seen]), 100);
-    fetch("https://example.invalid/").then(() => end("answered"), (error) => end(error.name));
+    try { new WebSocket("wss://example.invalid/"); } catch {}
+    fetch("http://example.invalid/").then(() => end("answered"), (error) => end(error.name));
   })`;
+  const REFUSED = ["TypeError", "connect-src", "connect-src"];
 
   it("of the page", async () => {
     const { page } = await open();
-    expect(await page.evaluate(tryToLeave)).toEqual(["TypeError", "connect-src"]);
+    expect(await page.evaluate(tryToLeave)).toEqual(REFUSED);
   });
 
   it("of the worker that trains", async () => {
     const { page } = await open();
     const worker = page.workers()[0] ?? (await page.waitForEvent("worker"));
-    expect(await worker.evaluate(tryToLeave)).toEqual(["TypeError", "connect-src"]);
+    expect(await worker.evaluate(tryToLeave)).toEqual(REFUSED);
   });
 
   it("of a worker that the page makes from a text", async () => {
@@ -81,7 +83,7 @@ describe("the policy refuses a request to another origin", () => {
         worker.onmessage = (event: MessageEvent<unknown>) => resolve(event.data);
       });
     }, tryToLeave);
-    expect(result).toEqual(["TypeError", "connect-src"]);
+    expect(result).toEqual(REFUSED);
   });
 
   it("of a script, an image, a style sheet and a frame in the page", async () => {

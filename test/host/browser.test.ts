@@ -6,6 +6,8 @@ import { fileAsset, fileFolder } from "../../src/host/file_asset.ts";
 import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
 import { openUrl, urlFolder } from "../../src/host/url_asset.ts";
 import { openDatabase } from "../../src/storage/database.ts";
+import { summaryRepositories } from "../hub/repositories.ts";
+import { startHub } from "../hub/server.ts";
 
 const big = Uint8Array.from({ length: 3 * 1024 * 1024 }, (_, i) => (i * 7 + (i >> 10)) % 251);
 const huge = new Uint8Array(33 * 1024 * 1024).fill(5);
@@ -206,17 +208,40 @@ describe("the host of the worker", () => {
     expect(server.asked).toEqual([]);
   });
 
-  it("says of a name of the hub what can be done", async () => {
-    const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
-    host.addModel(memoryFolder("mine", {}));
-    await expect(host.openModel("Qwen/Qwen3-0.6B")).rejects.toMatchObject({
-      code: "file-missing",
-      message:
-        "Qwen/Qwen3-0.6B is a model of the Hugging Face hub, and this page fetches nothing from there, so that nothing leaves this device. Download it and open its folder from your disk (opened: mine), or train with the command line, which fetches it.",
-    });
-    await expect(host.openDataset("openai/gsm8k")).rejects.toThrow(
-      /openai\/gsm8k is a dataset of the Hugging Face hub.*open its file from your disk, or train with the command line/,
-    );
+  it("asks the hub for names that are nowhere here, once each, when one was set", async () => {
+    const hub = await startHub(await summaryRepositories());
+    try {
+      const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
+      const part = { subset: "main", split: "train" };
+      await expect(host.openModel("Qwen/Qwen3-0.6B")).rejects.toMatchObject({ code: "file-missing" });
+      host.setHub(hub.url);
+      host.addModel(memoryFolder("me/mine", {}));
+      await host.openModel("me/mine");
+      await host.openModel("tiny");
+      await host.openDataset("ahoy");
+      await expect(host.openModel("./mine")).rejects.toMatchObject({ code: "file-missing" });
+      await expect(host.openDataset("rows.jsonl")).rejects.toMatchObject({ code: "file-missing" });
+      expect(hub.seen).toEqual([]);
+
+      const folder = await host.openModel("Qwen/Qwen3-0.6B");
+      expect(folder.sizes?.get("model.safetensors")).toBe((await folder.open("model.safetensors"))?.size);
+      expect((await host.openDataset("gsm8k", part)).part?.split).toBe("train");
+      const asked = hub.seen.length;
+      await (await host.openModel("Qwen/Qwen3-0.6B")).open("model.safetensors");
+      await host.openDataset("gsm8k", part);
+      host.setHub(hub.url);
+      await host.openDataset("gsm8k", part);
+      expect(hub.seen).toHaveLength(asked);
+      // A failure is not remembered, and another address is asked anew.
+      hub.fault = () => ({ status: 403 });
+      await expect(host.openAdapter("me/adapter")).rejects.toMatchObject({ code: "access-denied" });
+      hub.fault = undefined;
+      await expect(host.openAdapter("me/adapter")).rejects.toThrow(/not at 127.0.0.1/);
+      host.setHub(`${hub.url}/elsewhere`);
+      await expect(host.openModel("Qwen/Qwen3-0.6B")).rejects.toMatchObject({ code: "access-denied" });
+    } finally {
+      await hub.close();
+    }
   });
 
   it("keeps checkpoints in the database, or in memory without one", async () => {

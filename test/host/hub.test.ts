@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { readRows } from "../../src/data/rows.ts";
 import type { Host } from "../../src/host/host.ts";
-import { createHub, type HubOptions, hubId } from "../../src/host/hub.ts";
+import { createHub, type HubOptions } from "../../src/host/hub.ts";
 import { createNodeHost, hubFromEnvironment } from "../../src/host/node.ts";
+import { hubAddress, hubId } from "../../src/lib/hub.ts";
 import { hubFile, summaryRepositories } from "../hub/repositories.ts";
 import { startHub, type TestHub, type TestRepository } from "../hub/server.ts";
 
@@ -87,6 +88,18 @@ describe("a name", () => {
       "~/x",
     ])
       expect(hubId(path), path).toBeUndefined();
+  });
+
+  it("of a hub is an https address, or one of this machine", () => {
+    expect(hubAddress(" https://huggingface.co/ ")).toBe("https://huggingface.co");
+    expect(hubAddress("https://mirror.example/hub/")).toBe("https://mirror.example/hub");
+    expect(hubAddress("http://localhost:8080")).toBe("http://localhost:8080");
+    expect(hubAddress("http://127.0.0.1:80")).toBe("http://127.0.0.1");
+    for (const other of [
+      ...["", "huggingface.co", "http://huggingface.co", "http://192.168.0.2", "ftp://localhost"],
+      ...["https://me:secret@huggingface.co", "javascript:alert(1)"],
+    ])
+      expect(hubAddress(other), other).toBeUndefined();
   });
 
   it("is looked for on disk before it is looked for on the hub", async () => {
@@ -195,6 +208,20 @@ describe("a dataset", () => {
     expect(await promptsOf("forms/declared", "validation", "other")).toEqual(["e"]);
   });
 
+  it("is not fetched before it is read, and says how large it is", async () => {
+    const asset = await connect().openDataset("openai/gsm8k", { subset: "main", split: "train" });
+    expect(asset.size).toBe(TRAIN.length);
+    expect(hub.seen.filter(({ at }) => at === "storage")).toEqual([]);
+    expect((await readRows(asset)).rows).toHaveLength(12);
+    hub.fault = ({ at }) => (at === "storage" ? { status: 404 } : undefined);
+    const gone = await connect().openDataset("openai/gsm8k", { subset: "main", split: "train" });
+    await expect(readRows(gone)).rejects.toThrow(
+      /lists .*train-00000-of-00001.parquet.* and does not have it/,
+    );
+    hub.fault = undefined;
+    expect((await readRows(gone)).rows).toHaveLength(12);
+  });
+
   it("of a script comes from the hub's conversion, or is refused", async () => {
     const asset = await connect().openDataset("forms/converted", { subset: null, split: "train" });
     expect((await readRows(asset)).rows).toHaveLength(16);
@@ -235,6 +262,29 @@ describe("a token", () => {
   it("that is not accepted is told apart from none", async () => {
     hub.fault = () => ({ status: 401 });
     await expect(open("me/private", "hf_old")).rejects.toThrow(/does not accept the token \(HF_TOKEN\)/);
+  });
+});
+
+describe("in a page, which has no token and no environment", () => {
+  it.each([
+    ["meta/gated", /^the model meta\/gated is gated.*cannot send a token yet.*from your disk.*command line/],
+    ["me/private", /^the model me\/private is private, gated, or not at .* at all/],
+    ["me/none", /^the model me\/none is private, gated, or not at/],
+  ])("a refusal of %s says what can be done there", async (name, message) => {
+    const refused = connect({ inPage: true }).openModel(name);
+    await expect(refused).rejects.toMatchObject({ code: "access-denied" });
+    await expect(refused).rejects.toThrow(message);
+  });
+
+  it("a hub that cannot be reached is told by its address", async () => {
+    hub.fault = () => "page";
+    await expect(connect({ inPage: true }).openModel("a/b")).rejects.toThrow(
+      /or the hub address is not that/,
+    );
+    const gone = createHub({ endpoint: "http://127.0.0.1:9", retryDelays: [], inPage: true });
+    const refused = gone.openModel("a/b");
+    await expect(refused).rejects.toThrow(/Check the network and the hub address/);
+    await expect(refused).rejects.not.toThrow(/HF_ENDPOINT/);
   });
 });
 

@@ -45,6 +45,23 @@ export interface TestHub {
   close(): Promise<void>;
 }
 
+/**
+ * What the real hub and its storage say to pages of other sites. Neither answers the question that a browser asks before a
+ * request that is not a simple one, so none may be needed.
+ */
+const FOR_PAGES: Readonly<Record<SeenRequest["at"], Readonly<Record<string, string>>>> = {
+  hub: {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers":
+      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,ETag,Link,Accept-Ranges,Content-Range",
+  },
+  storage: {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers":
+      "Accept-Ranges, Content-Range, Content-Type, Content-Disposition, ETag, X-Cache",
+  },
+};
+
 const LARGE = /\.(safetensors|parquet)$/;
 const sha = (...parts: readonly (string | Uint8Array)[]): string => {
   const hash = createHash("sha1");
@@ -67,6 +84,8 @@ export async function startHub(repositories: readonly TestRepository[]): Promise
         authorization: message.headers.authorization,
       };
       seen.push(request);
+      for (const [name, value] of Object.entries(FOR_PAGES[at])) response.setHeader(name, value);
+      if (message.method !== "GET") return void response.writeHead(405).end();
       const fault = state.fault?.(request);
       if (fault === "page")
         response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><p>Log in");

@@ -3,8 +3,9 @@ import { useState } from "react";
 import type { DataKind } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
+import { toAgree } from "../../store/hub.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
-import { pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { agreeToDownload, pickDataset, pickSample } from "../../store/setup_actions.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes, formatCount, plural } from "../format.ts";
 import { OpenButton } from "../import/open_button.tsx";
@@ -14,18 +15,22 @@ import { DataProblems } from "./data_problems.tsx";
 import { columnsOf, rolesGiven, statusOf, withMapping } from "./data_status.ts";
 import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
+import { HubDataset } from "./hub_source.tsx";
 import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
 import { useDataKind } from "./use_method.ts";
 
-type Source = "sample" | "file" | "paste";
-const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt";
+type Source = "sample" | "file" | "paste" | "hub";
+const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt,.parquet";
 
 /** What the model learns from, and how it will see it. */
 export function DataSection() {
   const file = useSetup((state) => state.files.dataset);
   const [chosen, setChosen] = useState<Source | null>(null);
-  const source = chosen ?? (file ? "file" : "sample");
+  const fromHub = useSetup(
+    ({ download }) => shown(download)?.parts.find(({ what }) => what === "data")?.name,
+  );
+  const source = chosen ?? (file ? "file" : fromHub === undefined ? "sample" : "hub");
   return (
     <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
       <div className="row wrap between">
@@ -38,12 +43,19 @@ export function DataSection() {
             { value: "sample", label: "Sample" },
             { value: "file", label: "File" },
             { value: "paste", label: "Paste" },
+            { value: "hub", label: "Hub" },
           ]}
         />
       </div>
       {source === "sample" && <Samples />}
       {source === "file" && <FileSource />}
       {source === "paste" && <PasteSource onDone={() => setChosen("file")} />}
+      {source === "hub" && <HubDataset />}
+      {source === "hub" && fromHub !== undefined && (
+        <p>
+          <strong>{fromHub}</strong>
+        </p>
+      )}
       <Preview />
     </section>
   );
@@ -86,7 +98,7 @@ function FileSource() {
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
       <p className="muted small">
-        Or drop one anywhere: JSONL, JSON, CSV, TSV or text. It is read in this tab and not uploaded.
+        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text. It is read in this tab and not uploaded.
       </p>
     </div>
   );
@@ -151,6 +163,28 @@ function Unreadable({ failure }: { failure: Failure }) {
   );
 }
 
+/** Data that is read only when a person says so. */
+function LargeData() {
+  const bytes = useSetup(({ download, agreed }) => {
+    const plan = shown(download);
+    return plan ? toAgree(plan, agreed) : 0;
+  });
+  if (bytes === 0) return null;
+  return (
+    <div className="note warn stack tight">
+      <p>
+        These rows are {formatBytes(bytes)}. They are fetched when you say so; max_samples under All settings
+        reads only the first ones.
+      </p>
+      <div>
+        <button type="button" className="button" onClick={agreeToDownload}>
+          Download {formatBytes(bytes)} of data
+        </button>
+      </div>
+    </div>
+  );
+}
+
 /** What was read of the data. */
 function Preview() {
   const preview = useSetup((state) => state.preview);
@@ -159,7 +193,7 @@ function Preview() {
   const read = shown(preview);
   const data = read && withMapping(read, mapping);
   if (preview.state === "failed") return <Unreadable failure={preview.error} />;
-  if (preview.state === "empty") return null;
+  if (preview.state === "empty") return <LargeData />;
   if (data === null)
     return (
       <div className="stack tight">

@@ -39,10 +39,8 @@ export const BASIC_KEYS: Readonly<Record<DataKind, readonly string[]>> = {
 const ELSEWHERE = new Set([
   "algorithm",
   "model_name",
-  "model_revision",
   "adapter_name_or_path",
   "dataset_name",
-  "config_name",
   "column_mapping",
   "reward_weights",
   "output_dir",

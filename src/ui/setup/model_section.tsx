@@ -1,10 +1,13 @@
 import { FolderOpen } from "lucide-react";
 import { type ChangeEvent, useRef } from "react";
+import { hubId } from "../../lib/hub.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
+import { hubHost, useHub } from "../../store/hub.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { pickModel, pickModelFolder } from "../../store/setup_actions.ts";
 import { formatBytes, formatCompact, plural } from "../format.ts";
+import { HubModel } from "./hub_source.tsx";
 import { StartFrom } from "./start_from.tsx";
 
 /** What is trained: a model that comes with the page, or a folder of this device. */
@@ -12,6 +15,7 @@ export function ModelSection() {
   const catalog = useApp((state) => shown(state.catalog));
   const chosen = useSetup((state) => settingOf(shown(state.resolved), state.given, "model_name"));
   const folder = useSetup((state) => state.files.model);
+  const host = useHub(({ address }) => hubHost(address));
   const models = catalog?.models ?? [];
   const known = models.some(({ id }) => id === chosen);
   return (
@@ -35,20 +39,26 @@ export function ModelSection() {
             <input type="radio" name="model" checked readOnly />
             <span className="choice-text">
               <strong>{chosen}</strong>
-              <span className={folder ? "muted" : "warn-text"}>
+              <span className={folder || hubId(chosen) ? "muted" : "warn-text"}>
                 {folder
                   ? `${plural(folder.length, "file")}, ${formatBytes(folder.reduce((sum, { size }) => sum + size, 0))}, read from this device`
-                  : "This model is not on this page. Drop or choose its folder."}
+                  : elsewhere(chosen, host)}
               </span>
             </span>
           </label>
         )}
       </div>
       <FolderButton />
+      <HubModel />
       <StartFrom />
     </section>
   );
 }
+
+const elsewhere = (name: string, host: string): string =>
+  hubId(name)
+    ? `From ${host}. Its configuration and tokenizer are read now, its weights when training starts.`
+    : "This model is not on this page. Drop or choose its folder.";
 
 /** Offers a folder of the standard layout. The browser asks for leave to read it; nothing is sent. */
 function FolderButton() {

@@ -1,9 +1,9 @@
 import { FileDown, FileUp } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
-import { newSetup } from "../../store/setup_actions.ts";
+import { newSetup, openSetup } from "../../store/setup_actions.ts";
 import { writeYaml } from "../../store/yaml_edit.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { OpenButton } from "../import/open_button.tsx";
@@ -34,6 +34,7 @@ export function SetupPage() {
     if (file) saveText(file.fileName, file.yaml, "text/yaml");
     else setView("yaml");
   };
+  useEffect(openSetup, []);
   const learnsFromRewards = useDataKind() === "prompts";
   useChord("s", () => void exportYaml());
   return (

@@ -1,8 +1,9 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { GivenSettings, MemoryPlan } from "../../protocol/messages.ts";
+import type { DownloadPlan, GivenSettings, MemoryPlan } from "../../protocol/messages.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
+import { hubHost, useHub } from "../../store/hub.ts";
 import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
   algorithmOf,
@@ -12,7 +13,7 @@ import {
   type SetupState,
   useSetup,
 } from "../../store/setup.ts";
-import { startSetup } from "../../store/setup_actions.ts";
+import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
@@ -41,10 +42,12 @@ export function Summary() {
   const running = useRuns((state) => currentRun(state)?.id);
   const step = nextStep(setup, device.state === "ready");
   const plan = shown(setup.plan);
+  const download = shown(setup.download);
   const pressing = useRef(false);
   const start = async () => {
     if (pressing.current) return;
     if (running !== undefined) return navigate(`/run/${running}`);
+    if (!step.ready && step.fetches !== undefined) return agreeToDownload();
     if (!step.ready) return goTo(step);
     pressing.current = true;
     const id = await startSetup();
@@ -52,7 +55,7 @@ export function Summary() {
     if (id !== undefined) navigate(`/run/${id}`);
   };
   useChord("enter", () => void start());
-  const label = running === undefined ? step.label : "Go to the run that is training";
+  const label = running === undefined ? labelOf(step) : "Go to the run that is training";
   const dead = running === undefined && !step.ready && step.section === null;
   return (
     <aside className="summary" aria-labelledby="summary-title">
@@ -66,6 +69,8 @@ export function Summary() {
             </div>
           ))}
         </dl>
+        {download && download.total > 0 && <Downloads plan={download} />}
+        {setup.download.state === "failed" && <ErrorCard failure={setup.download.error} compact here />}
         {plan && <Memory plan={plan} />}
         {setup.plan.state === "failed" && !SHOWN_ELSEWHERE.has(setup.plan.error.code) && (
           <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>
@@ -84,6 +89,38 @@ export function Summary() {
         </button>
       </div>
     </aside>
+  );
+}
+
+/** A step that fetches says how much. */
+function labelOf({ label, ready, fetches }: NextStep): string {
+  if (fetches === undefined) return label;
+  return ready
+    ? `Download ${formatBytes(fetches)} and start training`
+    : `Download ${formatBytes(fetches)} of data`;
+}
+
+/** What comes from the hub, by its own list of files. */
+function Downloads({ plan }: { plan: DownloadPlan }) {
+  const host = useHub(({ address }) => hubHost(address));
+  return (
+    <div className="stack tight">
+      <div className="row between">
+        <span className="muted">Download</span>
+        <strong>{formatBytes(plan.total)}</strong>
+      </div>
+      <ul className="memory-parts small" aria-label={`From ${host}`}>
+        {plan.parts.map(({ what, name, bytes }) => (
+          <li key={`${what} ${name}`}>
+            <span className="grow" title={name}>
+              {what[0]?.toUpperCase() + what.slice(1)}: {shorten(name, 28)}
+            </span>
+            <span>{formatBytes(bytes)}</span>
+          </li>
+        ))}
+      </ul>
+      <p className="muted small">From {host}. The requests carry no data of yours.</p>
+    </div>
   );
 }
 

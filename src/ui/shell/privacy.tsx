@@ -1,29 +1,17 @@
 import { ShieldCheck } from "lucide-react";
 import { useState } from "react";
+import { hubHost, useHub } from "../../store/hub.ts";
+import { type Asked, requestsMade } from "../../store/requests.ts";
 import { formatBytes, plural } from "../format.ts";
 import { Popover } from "../parts/popover.tsx";
 
-interface Asked {
-  readonly name: string;
-  readonly host: string;
-  readonly bytes: number;
-}
-
-/** What this page has fetched, as the browser itself recorded it. */
-function requestsMade(): readonly Asked[] {
-  return performance
-    .getEntriesByType("resource")
-    .filter((entry): entry is PerformanceResourceTiming => "transferSize" in entry)
-    .filter(({ name }) => !/^(blob|data):/.test(name))
-    .map(({ name, transferSize }) => {
-      const url = new URL(name);
-      return { name: url.pathname.split("/").at(-1) || "/", host: url.host, bytes: transferSize };
-    });
-}
-
 /** "On this device", and the proof. */
 export function PrivacyChip() {
-  const [asked, setAsked] = useState<readonly Asked[]>([]);
+  const [asked, setAsked] = useState<readonly Asked[] | null>(null);
+  const look = () => {
+    setAsked(null);
+    requestsMade().then(setAsked, () => setAsked(null));
+  };
   return (
     <Popover
       button={
@@ -35,41 +23,64 @@ export function PrivacyChip() {
       label="On this device: what this page has fetched"
       className="chip good"
       align="end"
-      onOpen={() => setAsked(requestsMade())}
+      onOpen={look}
     >
-      {() => <Asked requests={asked} />}
+      {() => <Privacy requests={asked} />}
     </Popover>
   );
 }
 
-function Asked({ requests }: { requests: readonly Asked[] }) {
+function Privacy({ requests }: { requests: readonly Asked[] | null }) {
+  const host = useHub(({ address }) => hubHost(address));
+  return (
+    <div className="stack tight privacy">
+      <p className="strong">Your data, your prompts and what is learned never leave this device.</p>
+      <p>
+        The only requests to another site are downloads of the models and datasets that you name, from {host}{" "}
+        and the storage it sends them from. They carry no data.
+      </p>
+      {requests === null ? (
+        <p className="muted">What was fetched cannot be listed yet.</p>
+      ) : (
+        <Made {...{ requests }} />
+      )}
+    </div>
+  );
+}
+
+function Made({ requests }: { requests: readonly Asked[] }) {
   const elsewhere = requests.filter(({ host }) => host !== location.host);
   const where = [...new Set(elsewhere.map(({ host }) => host))].join(", ");
   return (
-    <div className="stack tight privacy">
-      <p className="strong">Your data and your model stay on this device.</p>
+    <>
       <p>
         {elsewhere.length === 0
-          ? `${plural(requests.length, "file")} of this page were fetched from ${location.host}. Nothing was asked of anyone else.`
-          : `${plural(elsewhere.length, "file")} came from ${where}. They are models or data that you chose.`}
+          ? `${plural(requests.length, "file")} were fetched from ${location.host}. Nothing was asked of anyone else.`
+          : `${plural(elsewhere.length, "file")} came from ${where}, for the names that you gave.`}
       </p>
       <p className="muted">Turn off your network and keep training.</p>
       {requests.length > 0 && (
         <details>
           <summary>Requests of this page</summary>
           <ul className="request-list small">
-            {requests.map(({ name, host, bytes }, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the list only grows and has no other key.
-              <li key={i} className="row between">
-                <span className="ellipsis" title={`${host} ${name}`}>
+            {requests.map(({ name, path, host, bytes, requests: count }) => (
+              <li key={`${host}${path}`} className="row between">
+                <span className="ellipsis" title={`${host}${path}`}>
                   {name}
+                  {host !== location.host && <span className="muted"> · {host}</span>}
                 </span>
-                <span className="muted">{bytes > 0 ? formatBytes(bytes) : "cached"}</span>
+                <span className="muted">{amountOf(bytes, count, host)}</span>
               </li>
             ))}
           </ul>
         </details>
       )}
-    </div>
+    </>
   );
+}
+
+/** Of another site the browser says only how often it was asked. */
+function amountOf(bytes: number, count: number, host: string): string {
+  if (bytes > 0) return formatBytes(bytes);
+  return host === location.host ? "cached" : plural(count, "request");
 }

@@ -267,6 +267,8 @@ export function standIn(
           }
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     planMemory: async () => PLAN,
+    setHub: async () => ({}),
+    planDownload: async () => ({ parts: [], total: 0 }),
     start: async () => {
       await wait(300);
       return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
@@ -318,6 +320,7 @@ export function standIn(
     attachSandbox: async () => {
       throw new Error("The gallery runs no code.");
     },
+    requestsMade: async () => ({ requests: [] }),
     storage: async () => ({ used: 48_300_000, quota: 10_400_000_000, persistent: true }),
   };
 
