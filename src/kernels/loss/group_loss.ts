@@ -90,9 +90,10 @@ export interface GroupLossSettings {
 }
 
 /**
- * `weights` holds mask x normaliser; `rows` (R, 4) holds first token, tokens, and the bits of advantage and of the entropy bonus
- * of each of the row's tokens, were all to have one (with topEntropyQuantile < 1, only those above share it). The rows cover all
- * M tokens. `oldLogp` and `refLogp` may be absent where they are not read.
+ * `weights` holds mask x normaliser, by which loss types take their means (luspo, whose rows count as often as they have tokens:
+ * 1 / (rows x micro-batches) for each token). `rows` (R, 4) holds first token, tokens, and the bits of advantage and of the
+ * entropy bonus of each of the row's tokens, were all to have one (with topEntropyQuantile < 1, those above share it). The rows
+ * cover all M tokens. `oldLogp` and `refLogp` may be absent where they are not read.
  */
 export type GroupLossTensors = Readonly<
   Record<"out" | "argmax" | "targets" | "weights" | "rows" | "upstream" | "metrics", Tensor>
