@@ -55,7 +55,14 @@ export interface Requests {
   };
   /** One row as the model sees it: which tokens are learned, which are only read. */
   renderRow: {
-    params: { given: GivenSettings; recipe: string | null; files: PickedFiles; row: number };
+    params: {
+      given: GivenSettings;
+      recipe: string | null;
+      files: PickedFiles;
+      row: number;
+      /** Counts `row` as the dataset does, with the rows that cannot be used. */
+      ofDataset?: boolean;
+    };
     result: RenderedRowData;
   };
   /** The memory that a run would take, part by part, before anything is allocated. */
@@ -173,7 +180,12 @@ export type RunStatus =
     }
   | { readonly state: "failed"; readonly step: number; readonly error: WireError }
   /** A run of an earlier visit that ended without saying so: it can be resumed. */
-  | { readonly state: "interrupted"; readonly step: number };
+  | {
+      readonly state: "interrupted";
+      readonly step: number;
+      /** Why it had paused by itself before the page was closed; null when it had not. */
+      readonly reason: string | null;
+    };
 
 export interface RunProgress {
   readonly step: number;
@@ -213,6 +225,8 @@ export interface RolloutSet {
 export interface RolloutAnswer {
   readonly rollout: number;
   readonly step: number;
+  /** The row of the dataset that asked, from 0; null when the rollout came from a file. */
+  readonly row: number | null;
   /** Answers to the same prompt share it. */
   readonly group: number;
   /** As text or as messages. */

@@ -25,6 +25,8 @@ export interface RunRecord {
   readonly pinned: boolean;
   /** Why it failed, in the form of an AppError. */
   readonly error: { readonly code: string; readonly message: string } | null;
+  /** Why it paused without being asked to; absent in what older versions stored. */
+  readonly reason?: string | null;
 }
 
 /** A row of an append-only journal of a run: metrics, samples or log lines. */

@@ -27,6 +27,8 @@ const NAME_MS = 600;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let version = 0;
 let readData = "";
+/** The row of the dataset that is shown next, once the data is there. */
+let nextRow: number | null = null;
 /** The names that the hub was last asked for. */
 let askedNames = "";
 
@@ -250,6 +252,10 @@ async function refreshData(mine: number, values: GivenSettings, files: PickedFil
     mark === readData ? undefined : readPreview(mine, mark, values),
     readPlan(mine, values),
   ]);
+  if (nextRow === null || mine !== version || useSetup.getState().preview.state !== "ready") return;
+  const row = nextRow;
+  nextRow = null;
+  await showRow(row, true);
 }
 
 /** What the hub says of its files, and whether they may be read now. */
@@ -286,7 +292,7 @@ async function readPreview(mine: number, mark: string, values: GivenSettings): P
     if (mine !== version) return;
     readData = mark;
     useSetup.setState({ preview: { state: "ready", value } });
-    await showRow(0);
+    if (nextRow === null) await showRow(0);
   } catch (error) {
     if (mine !== version) return;
     readData = mark;
@@ -309,12 +315,17 @@ async function readPlan(mine: number, values: GivenSettings): Promise<void> {
   }
 }
 
-/** Renders one row as the model sees it. */
-export async function showRow(row: number): Promise<void> {
+/** Shows this row of the dataset when the settings that come next have been read. */
+export const openAtRow = (row: number): void => {
+  nextRow = row;
+};
+
+/** Renders one row as the model sees it; `ofDataset` counts the rows that cannot be used too. */
+export async function showRow(row: number, ofDataset = false): Promise<void> {
   const { given, recipe, files } = useSetup.getState();
   useSetup.setState((state) => ({ row: loadingFrom(state.row) }));
   try {
-    const value = await request("renderRow", { given, recipe, files, row });
+    const value = await request("renderRow", { given, recipe, files, row, ofDataset });
     useSetup.setState({ row: { state: "ready", value } });
   } catch (error) {
     useSetup.setState({ row: { state: "failed", error: noteError(error) } });

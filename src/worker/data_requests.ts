@@ -65,17 +65,27 @@ function measure(examples: readonly Example[], tools: TextTools, config: RunConf
   return { bins, max, limit, cut: lengths.filter((length) => length > limit).length };
 }
 
-/** One row as training sees it. Throws `dataset-invalid` when there is no such row. */
-export async function renderDataRow(host: Files, config: RunConfig, row: number): Promise<RenderedRowData> {
+/**
+ * One row as training sees it, counted among those that can be used, or, with `ofDataset`, among all. Throws `dataset-invalid`
+ * when there is no such row.
+ */
+export async function renderDataRow(
+  host: Files,
+  config: RunConfig,
+  wanted: number,
+  ofDataset = false,
+): Promise<RenderedRowData> {
   const { dataset, tools } = await open(host, config);
   const examples = [...dataset.train, ...dataset.validation, ...dataset.test].sort(
     (a, b) => a.rowIndex - b.rowIndex,
   );
+  // Rows of a split of their own are counted anew; those of training come first.
+  const row = ofDataset ? examples.findIndex(({ rowIndex }) => rowIndex === wanted) : wanted;
   const example = examples[row];
   if (!example)
     throw new AppError(
       "dataset-invalid",
-      `There are ${examples.length} rows; row ${row + 1} is not among them.`,
+      `There are ${examples.length} rows; row ${wanted + 1} is not among them.`,
     );
   return {
     ...{ row, rowCount: examples.length, limit: limitOf(config) },

@@ -39,9 +39,9 @@ export function statusOf(run: RunRecord, live: RunStatus | undefined): RunStatus
   if (live) return live;
   switch (run.status) {
     case "running":
-      return { state: "interrupted", step: run.step };
+      return { state: "interrupted", step: run.step, reason: null };
     case "paused":
-      return { state: "interrupted", step: run.step };
+      return { state: "interrupted", step: run.step, reason: run.reason ?? null };
     case "finished":
       return { state: "done", step: run.step, stoppedEarly: false, reason: null };
     case "stopped":

@@ -78,10 +78,10 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
       const { config } = await requireConfig(named);
       return previewData(host, config);
     },
-    renderRow: async ({ files, row, ...named }) => {
+    renderRow: async ({ files, row, ofDataset = false, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
-      return renderDataRow(host, config, row);
+      return renderDataRow(host, config, row, ofDataset);
     },
     tryReward: async ({ files, reward, row, completion, ...named }) => {
       registerFiles(host, files);

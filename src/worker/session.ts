@@ -206,7 +206,7 @@ export class Session {
       });
       if (outcome.reason !== null)
         this.#journal.log("warn", `Paused at step ${outcome.step}. ${outcome.reason}`);
-      this.#journal.record({ status: "paused", step: outcome.step });
+      this.#journal.record({ status: "paused", step: outcome.step, reason: outcome.reason });
     } else {
       if (this.#sampler) await this.sample(outcome.step);
       const { step, stoppedEarly, reason } = outcome;

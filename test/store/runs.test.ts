@@ -27,7 +27,7 @@ const summary = {
   algorithm: "sft",
   model: "tiny",
   dataset: "ahoy",
-  status: { state: "interrupted", step: 4 },
+  status: { state: "interrupted", step: 4, reason: null },
   step: 4,
   totalSteps: 8,
   created: 1,

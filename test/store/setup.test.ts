@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DataPreview, ResolvedSettings } from "../../src/protocol/messages.ts";
+import { EMPTY } from "../../src/store/failure.ts";
+import { agreementOf } from "../../src/store/hub.ts";
 import { mappingWith, NEW_SETUP, nextStep, type SetupState, withSetting } from "../../src/store/setup.ts";
 
 const resolved: ResolvedSettings = {
@@ -38,6 +40,37 @@ const bad = (change: Partial<DataPreview>): Partial<SetupState> => ({
 describe("nextStep", () => {
   it("starts when nothing is missing", () => {
     expect(nextStep(state({}), true)).toEqual({ label: "Start training", section: null, ready: true });
+  });
+
+  it("says what it fetches of a hub, asks before much data, and stops at a refusal", () => {
+    const parts = [
+      { what: "model", name: "a/b", bytes: 7 },
+      { what: "data", name: "a/c, train", bytes: 100 * 1024 * 1024 },
+    ] as const;
+    const download = { state: "ready", value: { parts, total: 0 } } as const;
+    const large = state({ download, preview: EMPTY });
+    const bytes = parts[1].bytes;
+    expect(nextStep(large, true)).toEqual({
+      label: "Read the data",
+      section: "data",
+      ready: false,
+      fetches: bytes,
+    });
+    const agreed = state({ download, agreed: agreementOf(download.value) });
+    expect(nextStep(agreed, true)).toEqual({
+      label: "Start training",
+      section: null,
+      ready: true,
+      fetches: 7,
+    });
+    const refused = (code: "access-denied" | "network", details = {}) =>
+      nextStep(
+        state({ download: { state: "failed", error: { code, message: "", details, stack: "" } } }),
+        true,
+      );
+    expect(refused("access-denied")).toMatchObject({ label: "Choose another model", section: "model" });
+    expect(refused("access-denied", { what: "the dataset a/c" })).toMatchObject({ section: "data" });
+    expect(refused("network")).toMatchObject({ label: "The hub did not answer", ready: false });
   });
 
   it.each([

@@ -10,7 +10,7 @@ import {
 import { failedReward } from "../../src/ui/run/reward_failure.ts";
 
 const answer = (group: number, reward: number | null, more: Partial<RolloutAnswer> = {}): RolloutAnswer => ({
-  ...{ rollout: 0, step: 1, group, reward, prompt: "Why?", completion: "Because.", rewards: {} },
+  ...{ rollout: 0, step: 1, row: null, group, reward, prompt: "Why?", completion: "Because.", rewards: {} },
   ...{ advantage: 0, length: 2, truncated: false, reference: null },
   ...more,
 });
@@ -77,6 +77,7 @@ describe("a reward that fails", () => {
     answers: Array.from({ length: of }, (_, i) =>
       answer(0, 1, {
         completion: `answer ${i}`,
+        row: 100 + i,
         rewards: { accuracy: 1, mine: i < failing ? null : 1 },
         ...(i < failing ? { errors: { mine: `TypeError ${i}` } } : {}),
       }),
@@ -87,7 +88,7 @@ describe("a reward that fails", () => {
     expect(failedReward(set(2))).toBeNull();
     expect(failedReward(set(3))).toEqual({
       ...{ name: "mine", index: 1, failures: 3, answers: 10 },
-      ...{ message: "TypeError 0", completion: "answer 0" },
+      ...{ message: "TypeError 0", completion: "answer 0", row: 100 },
     });
   });
 

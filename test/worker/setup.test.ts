@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/config/algorithm.ts";
+import { memoryAsset } from "../../src/host/memory.ts";
 import { createNodeHost } from "../../src/host/node.ts";
+import { loadDataset } from "../../src/trainer/prepare_data.ts";
 import { buildCatalog } from "../../src/worker/catalog.ts";
 import { previewData, renderDataRow } from "../../src/worker/data_requests.ts";
 import { headlineOf } from "../../src/worker/methods.ts";
@@ -71,6 +73,19 @@ describe("a row as the model sees it", () => {
     expect(textOf(texts[0]?.pieces ?? [])).toContain("What is 99+77?");
     expect(reference).toBe("176");
     expect(limit).toBe(256);
+  });
+
+  it("is found by its place in the dataset too, where other rows cannot be used", async () => {
+    const lines = ['{"prompt":"a","answer":"1"}', '{"answer":"0"}', '{"prompt":"b","answer":"2"}'];
+    const rows = memoryAsset("rows.jsonl", new TextEncoder().encode(lines.join("\n")));
+    const mixed = { ...host, openDataset: async () => rows };
+    const config = await configOf({ algorithm: "grpo", dataset_name: "rows.jsonl", val_split_ratio: 0 });
+    const second = await renderDataRow(mixed, config, 1);
+    expect(second).toMatchObject({ row: 1, rowCount: 2, reference: "2" });
+    const rowIndex = (await loadDataset(mixed, config, true, true)).train[1]?.rowIndex ?? 0;
+    expect(rowIndex).toBe(2);
+    expect(await renderDataRow(mixed, config, rowIndex, true)).toMatchObject({ row: 1, reference: "2" });
+    await expect(renderDataRow(mixed, config, 7, true)).rejects.toMatchObject({ code: "dataset-invalid" });
   });
 
   it("says which columns are missing for another method", async () => {

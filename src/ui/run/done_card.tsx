@@ -24,7 +24,7 @@ function sentence(run: RunView, hero: HeroMetric, stoppedEarly: boolean): string
   const ends = beforeAfter(run.rows, hero);
   const steps = plural(stepOf(run), "step");
   const start = stoppedEarly ? "Stopped and kept." : "Done.";
-  if (!ends) return `${start} ${steps} were made.`;
+  if (!ends) return `${start} ${steps} ${stepOf(run) === 1 ? "was" : "were"} made.`;
   const better = hero.better === "lower" ? ends.after < ends.before : ends.after > ends.before;
   const verb = better ? (hero.better === "lower" ? "fell" : "rose") : "went";
   const over = ends.over > 1 ? ` (means of the first and the last ${ends.over})` : "";

@@ -13,6 +13,8 @@ export interface RewardFailure {
   /** What the first failed call said, and on which answer. */
   readonly message: string;
   readonly completion: string;
+  /** The row of the dataset that this answer is to. */
+  readonly row: number | null;
 }
 
 /** The reward that failed on too many answers of a rollout, if there is one; the worst when there are several. */
@@ -24,6 +26,7 @@ export function failedReward({ answers }: RolloutSet): RewardFailure | null {
       ...{ name, index, failures: failed.length, answers: answers.length },
       message: first?.errors?.[name] ?? "",
       completion: first?.completion ?? "",
+      row: first?.row ?? null,
     };
   });
   const [worst] = found.toSorted((a, b) => b.failures - a.failures);

@@ -11,8 +11,8 @@ interface RewardFailureCardProps {
 
 /** Why a run was paused by one of its rewards, and the way to the line that failed. */
 export function RewardFailureCard({ runId, failure }: RewardFailureCardProps) {
-  const { name, index, failures, answers, message, completion } = failure;
-  const edit = () => void editReward(runId, index, completion).then(() => navigate("/new"));
+  const { name, index, failures, answers, message, completion, row } = failure;
+  const edit = () => void editReward(runId, { index, completion }, row).then(() => navigate("/new"));
   return (
     <section className="error-card" role="alert">
       <TriangleAlert size={20} aria-hidden className="error-icon" />
@@ -22,8 +22,8 @@ export function RewardFailureCard({ runId, failure }: RewardFailureCardProps) {
         </h2>
         <p className="error-cause">{message}</p>
         <p className="muted">
-          The run is paused: answers without a score teach nothing. A corrected reward needs a new run. Stop
-          and keep this one first if the new one is to start from what it has learned, or continue as it is.
+          The run paused: answers without a score teach nothing. A corrected reward needs a new run. Stop and
+          keep this one first if the new one is to start from what it has learned, or continue as it is.
         </p>
         <div className="row wrap">
           <button type="button" className="button" onClick={edit}>

@@ -75,7 +75,8 @@ function State({ run, algorithm }: PartProps) {
   const { status } = run;
   const last = run.rollouts.find(({ step }) => step === run.rolloutSteps.at(-1));
   // A pause that nobody asked for has a reason; the answers say whether a reward is to blame.
-  const failure = status.state === "paused" && status.reason !== null && last ? failedReward(last) : null;
+  const reason = status.state === "paused" || status.state === "interrupted" ? status.reason : null;
+  const failure = reason !== null && last ? failedReward(last) : null;
   return (
     <>
       {run.refused && <ErrorCard failure={run.refused} runId={run.id} compact />}
@@ -90,15 +91,27 @@ function State({ run, algorithm }: PartProps) {
           {status.saved ? "A checkpoint was saved: closing this tab loses nothing." : "Not saved yet."}
         </p>
       )}
-      {status.state === "interrupted" && (
-        <p className="note warn">
-          {status.step > 0
-            ? `This run stopped at step ${status.step} when the tab closed. Resume goes on from its last checkpoint.`
-            : "This run ended before its first step, when the tab closed. Nothing was learned yet: start it again from its configuration below."}
-        </p>
-      )}
+      {status.state === "interrupted" && <Interrupted {...status} reason={failure ? "" : reason} />}
       {status.state === "preparing" && <Preparing run={run} />}
     </>
+  );
+}
+
+/** A run of an earlier visit that can go on. */
+function Interrupted({ step, reason }: { readonly step: number; readonly reason: string | null }) {
+  const ended = "Nothing was learned yet: start it again from its configuration below.";
+  if (reason !== null)
+    return (
+      <p className="note warn">
+        It had paused at step {step} when the tab closed. {reason} {step === 0 && ended}
+      </p>
+    );
+  return (
+    <p className="note warn">
+      {step > 0
+        ? `This run stopped at step ${step} when the tab closed. Resume goes on from its last checkpoint.`
+        : `This run ended before its first step, when the tab closed. ${ended}`}
+    </p>
   );
 }
 

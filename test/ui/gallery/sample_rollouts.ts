@@ -58,6 +58,7 @@ export function rolloutSet(step: number): RolloutSet {
     const spread = Math.sqrt(totals.reduce((sum, total) => sum + (total - mean) ** 2, 0) / 3) + 1e-4;
     return made.map((answer, i) => ({
       ...{ rollout: step - 1, step, group: (step - 1) * GROUPS.length + group, reference },
+      row: group,
       prompt: [{ role: "user", content: question }],
       ...answer,
       reward: totals[i] ?? null,

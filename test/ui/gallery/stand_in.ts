@@ -138,7 +138,7 @@ const STATES: Readonly<Record<string, RunStatus>> = {
     saved: false,
     reason: "The reward my_reward failed on 16 of 16 answers.",
   },
-  interrupted: { state: "interrupted", step: 40 },
+  interrupted: { state: "interrupted", step: 40, reason: null },
   preparing: { state: "preparing", what: "model", done: 1_100_000, total: 1_897_000, unit: "bytes" },
   failed: {
     state: "failed",
@@ -162,7 +162,7 @@ export function standIn(
   const algorithm = method ?? "sft";
   const learnsFromRewards = algorithm !== "sft" && algorithm !== "dpo";
   const setOf = state === "broken" ? failingSet : rolloutSet;
-  const status = STATES[state] ?? STATES["idle"] ?? { state: "interrupted", step: 0 };
+  const status = STATES[state] ?? STATES["idle"] ?? { state: "interrupted", step: 0, reason: null };
   const steps = "step" in status ? status.step : 0;
   const fresh = scene === "fresh" || scene === "no-webgpu";
   const summary = { ...runSummary("r1", "quiet-otter", status, steps), algorithm };
