@@ -13,11 +13,10 @@ import { headForward } from "../model/head.ts";
 import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
-import { mean, type StepRecord } from "../trainer/metrics.ts";
+import { meanByName, type StepRecord } from "../trainer/metrics.ts";
 import { inPasses, passesOfBatch, passSize } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
 import { type LossPart, recordTraining } from "../trainer/record_training.ts";
-import { type MicroMetrics, sumOf } from "../trainer/report.ts";
 import {
   type Algorithm,
   type EngineNeeds,
@@ -25,6 +24,7 @@ import {
   type Prepared,
   type PrepareInput,
 } from "./algorithm.ts";
+import { combineMetrics, groupLogValues } from "./group_metrics.ts";
 import {
   adjustedRewards,
   type Completion,
@@ -310,7 +310,7 @@ export class GroupMethod implements Method {
   }
 
   logValues(records: readonly StepRecord[]): Record<string, number> {
-    return groupLogValues(records, this.#config.loss_type, this.#config.beta > 0);
+    return groupLogValues(records, this.#config);
   }
 
   state(): string {
@@ -353,73 +353,6 @@ function chunks<T>(list: readonly T[], size: number): T[][] {
 /** Values of the rollouts that began in a step: their mean, name by name. */
 async function merged(values: readonly Promise<Record<string, number>>[]): Promise<Record<string, number>> {
   return meanByName(await Promise.all(values));
-}
-
-export function meanByName(list: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const names = [...new Set(list.flatMap((values) => Object.keys(values)))];
-  return Object.fromEntries(
-    names.map((name) => [name, mean(list.flatMap((values) => (name in values ? [values[name] ?? 0] : [])))]),
-  );
-}
-
-/**
- * trl's log line. Entropy, kl and clip ratios are means over a micro-batch, then plain means over micro-batches; rewards
- * and lengths belong to the steps in which a rollout began.
- */
-export function groupLogValues(
-  records: readonly StepRecord[],
-  loss: GroupConfig["loss_type"],
-  withKl: boolean,
-): Record<string, number> {
-  const last = records.at(-1);
-  if (!last) return {};
-  const micros = records.flatMap(({ report }) => report.micros);
-  const share = (of: string, by: string) =>
-    mean(micros.map((micro) => (micro[of] ?? 0) / Math.max(1, micro[by] ?? 0)));
-  const extreme = (name: string) => {
-    const rows = micros.filter((micro) => (micro["rows"] ?? 0) > 0);
-    return mean(rows.map((micro) => micro[name] ?? 0));
-  };
-  return {
-    loss: mean(records.map(({ report }) => report.micros.reduce((sum, micro) => sum + micro.loss, 0))),
-    grad_norm: last.report.gradNorm,
-    learning_rate: last.learningRate,
-    epoch: last.epoch,
-    num_tokens: last.numTokens,
-    ...meanByName(records.flatMap(({ values }) => (values ? [values] : []))),
-    entropy: share("entropy", "live"),
-    ...(withKl && { kl: share("kl", "live") }),
-    ...clipValues(loss, share, extreme),
-  };
-}
-
-/** How often the ratio was held back, under the name that trl has for the kind of loss. */
-function clipValues(
-  loss: GroupConfig["loss_type"],
-  share: (of: string, by: string) => number,
-  extreme: (name: string) => number,
-): Record<string, number> {
-  if (loss === "sapo") return {};
-  if (loss === "cispo") return { cispo_clip_ratio: share("cispoClip", "live") };
-  if (loss === "vespo") return { "vespo/phi_seq_mean": share("phi", "rows") };
-  return {
-    "clip_ratio/low_mean": share("clipLow", "clipCount"),
-    "clip_ratio/high_mean": share("clipHigh", "clipCount"),
-    "clip_ratio/region_mean": share("clipRegion", "clipCount"),
-    "clip_ratio/low_min": extreme("clipLowMin"),
-    "clip_ratio/high_max": extreme("clipHighMax"),
-  };
-}
-
-/** Sums, but for the least and greatest share of clipped tokens of any live row. */
-function combineMetrics(passes: readonly MicroMetrics[]): MicroMetrics {
-  const shares = (name: string) => passes.flatMap((pass) => (pass["rows"] === 0 ? [] : [pass[name] ?? 0]));
-  const lows = shares("clipLowMin");
-  return {
-    ...sumOf(passes),
-    clipLowMin: lows.length === 0 ? 0 : Math.min(...lows),
-    clipHighMax: Math.max(0, ...shares("clipHighMax")),
-  };
 }
 
 /** The programs: log-probabilities under policy and reference, and the loss with its whole way back. */

@@ -20,11 +20,11 @@ import type { RolloutRecord } from "../rollout/record.ts";
 import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, MethodEvents, StepPlace } from "../trainer/method.ts";
-import { mean, type StepRecord } from "../trainer/metrics.ts";
+import { mean, meanByName, type StepRecord } from "../trainer/metrics.ts";
 import { inPasses, passSize } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
 import type { Algorithm, EngineNeeds, Prepared, PrepareInput } from "./algorithm.ts";
-import { meanByName, recordScores } from "./grpo.ts";
+import { recordScores } from "./grpo.ts";
 import { type Completion, completionRow, logpGap, type RolloutSource, recordOf } from "./rollout.ts";
 import { prepareRollouts, type RolloutLengths, rolloutCapacity } from "./rollout_source.ts";
 

@@ -37,3 +37,11 @@ export function sftLogValues(records: readonly StepRecord[]): Record<string, num
 export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length;
 }
+
+/** The mean of each value over those of the list that have it. */
+export function meanByName(list: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const names = [...new Set(list.flatMap((values) => Object.keys(values)))];
+  return Object.fromEntries(
+    names.map((name) => [name, mean(list.flatMap((values) => (name in values ? [values[name] ?? 0] : [])))]),
+  );
+}
