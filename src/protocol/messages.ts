@@ -83,6 +83,11 @@ export interface Requests {
     };
     result: RewardTrialResult;
   };
+  /** Scores one answer of the base model to each of up to 20 rows with all rewards. Needs the GPU, so not while a run trains. */
+  sampleScores: {
+    params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
+    result: ScoreSample;
+  };
   /** Starts a run. Everything that can be refused is refused before the first step. */
   start: {
     params: {
@@ -274,6 +279,15 @@ export interface RewardTrialResult {
   readonly milliseconds: number;
   /** What the code printed. */
   readonly logs: readonly string[];
+}
+
+export interface ScoreSample {
+  /** The weighted sum for each answer; null where no reward applied. */
+  readonly totals: readonly (number | null)[];
+  /** Calls of rewards that failed. */
+  readonly failures: number;
+  /** A reward model has a part in the sum, and was left out. */
+  readonly withoutModel: boolean;
 }
 
 /** What the rows of a method hold: good answers, two answers of which one is better, or prompts to be answered. */

@@ -27,6 +27,7 @@ import { RewardTrials } from "./reward_trial.ts";
 import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
 import { createSandboxDoor } from "./sandbox.ts";
+import { sampleScores } from "./score_sample.ts";
 import { exportSettings, requireConfig, resolveSettings, reviewText } from "./settings.ts";
 
 /** The training worker: owns the device and the database, answers the page's requests, does no arithmetic itself. */
@@ -129,6 +130,12 @@ function handlers(context: WorkerContext): Handlers {
     catalog: () => buildCatalog(host),
     diagnostics,
     ...setupHandlers(context),
+    sampleScores: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      const { config } = await requireConfig(named);
+      await runs.release();
+      return sampleScores(host, config);
+    },
     start: async (params) => {
       await keepStorage();
       return runs.start(params);

@@ -49,6 +49,14 @@ describe("learning from rewards", () => {
     await page.getByText("8", { exact: true }).last().waitFor();
   });
 
+  it("scores answers of the base model before anything is trained", async () => {
+    const { page } = app;
+    await page.getByRole("button", { name: "Score 20 answers of the base model" }).click();
+    const scores = page.getByRole("region", { name: "Scores of the base model" });
+    // A short answer is worth 0.5, a right one 1: the base model gets some sums right and others not.
+    await scores.getByText(/^20 answers got 0.* to 1\.50, .* on average\.$/).waitFor(WAIT);
+  });
+
   it("trains, shows every answer with its scores, and keeps them", async () => {
     const { page } = app;
     await page.getByRole("button", { name: "Start training" }).click();
@@ -79,5 +87,23 @@ describe("learning from rewards", () => {
     expect(await page.getByRole("heading", { name: "Pairs in the right order" }).count()).toBe(1);
     expect(app.errors).toEqual([]);
     expect(app.violations).toEqual([]);
+  });
+
+  it("names a reward that fails, after a reload too, and opens it at the row that it failed on", async () => {
+    const { page } = app;
+    const code = "function broken(text) {\n  return null.length;\n}\n";
+    const broken = { type: "custom", weight: 1, params: {}, name: "broken", language: "javascript", code };
+    await setUp({ ...GRPO, rewards: [broken], run_name: "broken" });
+    await page.getByRole("button", { name: "Start training" }).click();
+    const failed = page.getByRole("heading", { name: /^The reward broken failed on 8 of 8 answers/ });
+    await failed.waitFor(WAIT);
+    const asked = await page.locator(".rollout-prompt").first().innerText();
+    await page.reload();
+    await failed.waitFor(WAIT);
+    await page.getByRole("button", { name: "Edit the reward" }).click();
+    const prompt = page.getByLabel("The prompt of this row");
+    const sum = /\d+ ?[-+] ?\d+/.exec(asked)?.[0] ?? "no sum";
+    await prompt.filter({ hasText: sum }).waitFor({ timeout: 30_000 });
+    expect(await page.getByLabel("Answer to score").inputValue()).not.toBe("");
   });
 });

@@ -19,6 +19,7 @@ import { ConfirmDialog } from "../parts/dialog.tsx";
 import { Popover } from "../parts/popover.tsx";
 import { fieldId } from "../setup/field.tsx";
 import { RewardCard } from "./reward_card.tsx";
+import { ScoreHistogram } from "./score_histogram.tsx";
 import { rewardTitle } from "./titles.ts";
 import { forgetTrials } from "./trials.ts";
 import "../styles/rewards.css";
@@ -75,6 +76,7 @@ export function RewardsSection() {
           onRemove={() => remove(i)}
         />
       ))}
+      {rewards.length > 0 && <ScoreHistogram />}
       <ConfirmDialog
         title={`Remove ${removing === null ? "" : rewardTitle(rewards[removing], undefined)}?`}
         open={removing !== null}

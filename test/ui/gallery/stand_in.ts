@@ -266,6 +266,7 @@ export function standIn(
             logs: [],
           }
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
+    sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
     setHub: async () => ({}),
     planDownload: async () => ({ parts: [], total: 0 }),
