@@ -57,6 +57,7 @@ async function openStorage(): Promise<Database | undefined> {
 
 type SetupMethod =
   | "tryReward"
+  | "sampleScores"
   | "reviewConfig"
   | "resolve"
   | "exportConfig"
@@ -67,7 +68,7 @@ type SetupMethod =
   | "planMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
-function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
+function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, SetupMethod> {
   const { host } = context;
   const trials = new RewardTrials(host);
   return {
@@ -88,6 +89,12 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
       return trials.run(config, { reward, row, completion });
+    },
+    sampleScores: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      const { config } = await requireConfig(named);
+      await runs.release();
+      return sampleScores(host, config);
     },
     setHub: async ({ endpoint }) => {
       const address = hubAddress(endpoint);
@@ -113,6 +120,23 @@ function setupHandlers(context: WorkerContext): Pick<Handlers, SetupMethod> {
   };
 }
 
+/** What the browser itself says of this worker. */
+function reportHandlers(): Pick<Handlers, "requestsMade" | "storage"> {
+  return {
+    requestsMade: async () => ({
+      requests: performance
+        .getEntriesByType("resource")
+        .filter((entry): entry is PerformanceResourceTiming => "transferSize" in entry)
+        .map(({ name, transferSize }) => ({ url: name, bytes: transferSize })),
+    }),
+    storage: async () => {
+      const space = await storageSpace();
+      const persistent = (await navigator.storage?.persisted?.()) ?? false;
+      return { used: space?.used ?? 0, quota: space ? space.used + space.free : 0, persistent };
+    },
+  };
+}
+
 function handlers(context: WorkerContext): Handlers {
   const { host, database } = context;
   const runs = new Runs(context);
@@ -129,13 +153,7 @@ function handlers(context: WorkerContext): Handlers {
   return {
     catalog: () => buildCatalog(host),
     diagnostics,
-    ...setupHandlers(context),
-    sampleScores: async ({ files, ...named }) => {
-      registerFiles(host, files);
-      const { config } = await requireConfig(named);
-      await runs.release();
-      return sampleScores(host, config);
-    },
+    ...setupHandlers(context, runs),
     start: async (params) => {
       await keepStorage();
       return runs.start(params);
@@ -184,17 +202,7 @@ function handlers(context: WorkerContext): Handlers {
       chat.cancel(chatId);
       return nothing;
     },
-    requestsMade: async () => ({
-      requests: performance
-        .getEntriesByType("resource")
-        .filter((entry): entry is PerformanceResourceTiming => "transferSize" in entry)
-        .map(({ name, transferSize }) => ({ url: name, bytes: transferSize })),
-    }),
-    storage: async () => {
-      const space = await storageSpace();
-      const persistent = (await navigator.storage?.persisted?.()) ?? false;
-      return { used: space?.used ?? 0, quota: space ? space.used + space.free : 0, persistent };
-    },
+    ...reportHandlers(),
   };
 }
 

@@ -79,8 +79,8 @@ describe("models and data of a hub", () => {
     await fill({ max_steps: "1", batch_size: "4", num_generations: "2", max_completion_length: "8" });
     await start().waitFor(WAIT);
     const summary = page.getByRole("complementary", { name: "Run summary" });
-    expect(await summary.innerText()).toMatch(/Model: Qwen\/Qwen3-0.6B\s+[\d.]+ kB/);
-    expect(await summary.innerText()).toMatch(/Data: openai\/gsm8k, train\s+[\d.]+ kB/);
+    expect(await summary.textContent()).toMatch(/Model: Qwen\/Qwen3-0.6B\s*[\d.]+ kB/);
+    expect(await summary.textContent()).toMatch(/Data: openai\/gsm8k, train\s*[\d.]+ kB/);
     await page.getByText(/12 rows: /).waitFor();
 
     await start().click();
@@ -96,7 +96,7 @@ describe("models and data of a hub", () => {
       .waitFor();
     await page.getByRole("columnheader", { name: "Accuracy" }).first().waitFor();
     await page.getByRole("tab", { name: "Config" }).click();
-    const config = await page.locator("main").innerText();
+    const config = await page.locator("main").textContent();
     expect(config).toMatch(/model_name: Qwen\/Qwen3-0\.6B/);
     expect(config).toMatch(/type: accuracy/);
   });

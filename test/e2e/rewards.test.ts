@@ -97,12 +97,12 @@ describe("learning from rewards", () => {
     await page.getByRole("button", { name: "Start training" }).click();
     const failed = page.getByRole("heading", { name: /^The reward broken failed on 8 of 8 answers/ });
     await failed.waitFor(WAIT);
-    const asked = await page.locator(".rollout-prompt").first().innerText();
+    const asked = await page.locator(".rollout-prompt").first().textContent();
     await page.reload();
     await failed.waitFor(WAIT);
     await page.getByRole("button", { name: "Edit the reward" }).click();
     const prompt = page.getByLabel("The prompt of this row");
-    const sum = /\d+ ?[-+] ?\d+/.exec(asked)?.[0] ?? "no sum";
+    const sum = /\d+ ?[-+] ?\d+/.exec(asked?.replace("Prompt 1", "") ?? "")?.[0] ?? "no sum";
     await prompt.filter({ hasText: sum }).waitFor({ timeout: 30_000 });
     expect(await page.getByLabel("Answer to score").inputValue()).not.toBe("");
   });
