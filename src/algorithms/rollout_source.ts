@@ -127,6 +127,7 @@ async function fromPrompts(
         now: () => runHost.now(),
         rewardModel: rewardModel && (await openScoring(rewardModel, parts)),
       });
+      for (const note of scorer.notes) parts.events.note(note);
       return new GeneratedRollouts(config, data, tools, shape, generator, scorer);
     },
   };

@@ -106,14 +106,19 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
   const { model, spec, tools, data, start } = prepared;
   const { dataset } = data;
   const log: LogRow[] = [...(options.earlierLog ?? [])];
+  // What is said before there is a trainer belongs to what a person should know before the first step.
+  const early = new Set<string>();
+  let isOpen = false;
   const events: RunEvents = {
     ...options.events,
+    note: (text) => void (isOpen ? options.events.note(text) : early.add(text)),
     metrics: (step, values) => {
       log.push({ step, ...values });
       options.events.metrics(step, values);
     },
   };
   const { gpu, engine, method, backend } = await openEngine({ ...options, events }, prepared);
+  isOpen = true;
   const run: TrainingRun = new TrainingRun({
     ...{ run: options.run, engine, backend, config, configText: options.configText, method, events },
     checkpoints: host.checkpoints,
@@ -122,7 +127,10 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
   if (options.resumeStep !== undefined) await run.restore(options.resumeStep);
   return {
     ...{ gpu, engine, spec, model, dataset, tools, data },
-    notes: [...revisionNote(config, model), ...data.notes, ...start.notes, ...backendNote(config, backend)],
+    notes: [
+      ...[...revisionNote(config, model), ...data.notes, ...start.notes],
+      ...[...early, ...backendNote(config, backend)],
+    ],
     totalSteps: run.totalSteps,
     get step() {
       return run.step;

@@ -42,6 +42,7 @@ export function shareProcessing(userCode: UserCode, idleMs = 60_000): UserCode {
       let isOpen = true;
       return {
         style: fn.style,
+        repaired: fn.repaired,
         score: fn.score,
         process: fn.process,
         logs: fn.logs,

@@ -84,6 +84,8 @@ export interface UserFunction {
       readonly limits?: Limits;
     },
   ): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** What had to be changed of the code before it could be loaded, for people: indentation that a document had lost. */
+  readonly repaired: readonly string[];
   /** What the code printed since it was last asked, newest last, cut to a bound. */
   logs(): readonly string[];
   close(): void;

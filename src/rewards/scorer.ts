@@ -59,6 +59,8 @@ export const MOST_FAILURES = 0.2;
 
 export interface Scorer {
   readonly names: readonly string[];
+  /** What a person should know of how the rewards were read. */
+  readonly notes: readonly string[];
   /** Scores a rollout: everything that is to be normalized together. Never rejects for what a person's reward does. */
   score(items: readonly ScoredItem[], state?: TrainerState): Promise<ScoreResult>;
   /** What code of a person printed since it was last asked, by reward. */
@@ -208,8 +210,8 @@ export async function createScorer(given: readonly RewardSpec[], tools: ScorerTo
     throw error;
   }
   return {
-    names,
-    close,
+    ...{ names, close },
+    notes: opened.flatMap((one) => (one.opened?.repaired ?? []).map((line) => `${one.name}: ${line}`)),
     logs: () =>
       Object.fromEntries(
         opened.flatMap((one) => (one.opened === undefined ? [] : [[one.name, one.opened.logs()]])),

@@ -12,6 +12,7 @@ import { AppError } from "../lib/errors.ts";
 import { mergeColumns, mergeRow } from "./merge_rows.ts";
 import type { Fault } from "./messages.ts";
 import { type Launch, Place, type Value } from "./place.ts";
+import { repairPython } from "./repair_python.ts";
 
 /** Rows that are sent in one piece, and that the limits of a batch are for. */
 const CHUNK = 1000;
@@ -24,7 +25,8 @@ type ProcessOptions = NonNullable<Parameters<UserFunction["process"]>[1]>;
  * Throws `user-code-invalid`, `user-code-failed`.
  */
 export async function openIsolated(source: UserSource, launch: Launch): Promise<UserFunction> {
-  const place = new Place(source, launch);
+  const repaired = source.language === "python" ? repairPython(source.code) : undefined;
+  const place = new Place({ ...source, code: repaired?.code ?? source.code }, launch);
   const style = await place.start();
   let calls = 0;
   // One request at a time: there is one place.
@@ -36,7 +38,7 @@ export async function openIsolated(source: UserSource, launch: Launch): Promise<
   };
   const nextCall = () => calls++;
   return {
-    style,
+    ...{ style, repaired: repaired?.changed ?? [] },
     score: (items, limits = REWARD_LIMITS, state) =>
       enqueue(() => score({ place, style, nextCall }, items, limits, state)),
     process: (rows, options = {}) =>

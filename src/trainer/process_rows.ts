@@ -27,7 +27,7 @@ export async function processRows(
   } catch (error) {
     throw error instanceof AppError ? inFile(error, file, config.processing_batched) : error;
   } finally {
-    for (const line of fn.logs()) host.log("info", `processing_fn: ${line}`);
+    for (const line of [...fn.repaired, ...fn.logs()]) host.log("info", `processing_fn: ${line}`);
     fn.close();
   }
 }

@@ -41,6 +41,7 @@ function place(answer: (items: readonly RewardItem[]) => Promise<readonly Scored
       if (fails && sources.length === 2) return Promise.reject(new AppError("config-invalid", "line 1"));
       return Promise.resolve({
         style: "per-completion" as const,
+        repaired: ["Line 2 was moved."],
         score: (items) => {
           asked.push(items);
           return answer(items);

@@ -37,12 +37,12 @@ def my_math_reward(text, reference=None, **kwargs):
  return 1.0 if has_numbers else 0.0
 `;
 
-/** From there too, with the indentation that its page has lost. */
+/** From there too, as its page has it: without the indentation of the line that the condition is for. */
 const ACCURACY_REWARD = `
 def accuracy_reward(text, reference=None, **kwargs):
  """Check if output matches reference"""
  if reference and text.strip() == reference.strip():
-  return 1.0
+ return 1.0
  return 0.0
 `;
 
@@ -51,6 +51,9 @@ describe("Python", { timeout: START }, () => {
     const fn = await open(MATH_REWARD + ACCURACY_REWARD, "my_math_reward");
     expect(fn.style).toBe("per-completion");
     expect(await fn.score([item("it is 4"), item("four")])).toEqual([{ value: 1 }, { value: 0 }]);
+    expect(fn.repaired).toEqual([
+      'Line 13, "return 1.0", was moved into the block that the line before it opens.',
+    ]);
     const accuracy = await open(MATH_REWARD + ACCURACY_REWARD);
     const items = [item(" 4 ", { answer: "4" }), item("5", { answer: "4" }), item("4")];
     expect((await accuracy.score(items)).map(({ value }) => value)).toEqual([1, 0, 0]);

@@ -119,11 +119,13 @@ describe("several rewards with weights", () => {
     expectWeighted((await summary.train("rl", { ...MULTI, rewards })).records);
   });
 
-  it("Python whose indentation was flattened is refused with its line, before anything is trained", async () => {
-    const rewards = [custom(`${join(FILES, "flattened.py")}#accuracy_reward`)];
-    await expect(summary.rl({ ...MULTI, rewards })).rejects.toMatchObject({
-      code: "user-code-invalid",
-      message: expect.stringMatching(/flattened\.py.*line 4.*expected an indented block/),
-    });
+  it("as Python without its indentation, as the page has it: repaired, and said", async () => {
+    const flattened = custom(`${join(FILES, "flattened.py")}#accuracy_reward`, 0.7);
+    const rewards = [flattened, custom(python("length_penalty"), 0.3)];
+    const { records, trainer } = await summary.train("rl", { ...MULTI, rewards });
+    expectWeighted(records);
+    expect(trainer.notes).toContain(
+      'accuracy_reward: Line 4, "return 1.0", was moved into the block that the line before it opens.',
+    );
   });
 });
