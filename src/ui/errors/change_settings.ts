@@ -12,12 +12,12 @@ export function changedSettings(change: SettingsChange | undefined, values: Give
     const rate = numberOf(values, "learning_rate");
     return rate === null ? {} : { learning_rate: Number((rate / 10).toPrecision(6)) };
   }
-  if (change === "halve-batch") {
+  if (change === "half-at-once") {
     const batch = numberOf(values, "batch_size");
-    if (batch === null || batch < 2) return {};
-    const half = Math.ceil(batch / 2);
-    const accumulation = numberOf(values, "gradient_accumulation_steps") ?? 1;
-    return { batch_size: half, gradient_accumulation_steps: accumulation * 2 };
+    const rows = numberOf(values, "forward_batch_size") ?? batch;
+    if (batch === null || rows === null) return {};
+    const now = Math.min(rows, batch);
+    return now < 2 ? {} : { forward_batch_size: Math.ceil(now / 2) };
   }
   return {};
 }
