@@ -110,10 +110,7 @@ async function fromPrompts(
   return {
     prepared: {
       ...{ dataset, notes: data.notes, trainRows: data.train.length, heldOutRows: data.validation.length },
-      ...{
-        generation,
-      },
-      rewardModel,
+      ...{ generation, rewardModel },
     },
     lengths: { maxLength, maxCompletion: config.max_completion_length },
     open: async (parts) => {

@@ -8,6 +8,7 @@ import type { ModelFolder } from "../formats/model_folder.ts";
 import { safetensorsAsset } from "../formats/safetensors_asset.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import type { Asset } from "../host/host.ts";
+import { isValueName } from "../model/loaded_model.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { Dataset, TextTools } from "../trainer/prepare_data.ts";
 import type { TrainingRun } from "../trainer/training_run.ts";
@@ -99,12 +100,13 @@ function cardSettings(config: RunConfig): Record<string, unknown> {
   return Object.fromEntries(keys.map((key) => [key, config[key]]));
 }
 
-/** All weights under their names in the base's file, f32. */
+/** All weights under their names in the base's file, f32. PPO's value model trains beside them, and is none of them. */
 async function modelFile(engine: Engine): Promise<Asset> {
-  const values = await engine.pool.read(engine.gpu, "params");
+  const trained = await engine.pool.read(engine.gpu, "params");
+  const values = [...trained].filter(([name]) => !isValueName(name));
   return safetensorsAsset(
     "model.safetensors",
-    [...values].map(([name, { shape, data }]) => ({
+    values.map(([name, { shape, data }]) => ({
       name,
       dtype: "F32" as const,
       shape,

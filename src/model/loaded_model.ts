@@ -186,7 +186,12 @@ function valueEntries(spec: ModelSpec, value: ValueStart | undefined): PoolEntry
 
 /** Whether a part of the pool is the value model's. */
 export function isValueEntry({ names }: PoolEntry): boolean {
-  return names.some(({ name }) => name === VALUE_HEAD || name.startsWith(VALUE_PREFIX));
+  return names.some(({ name }) => isValueName(name));
+}
+
+/** Whether a name of the pool is the value model's, and so no weight of the model that a run hands out. */
+export function isValueName(name: string): boolean {
+  return name === VALUE_HEAD || name.startsWith(VALUE_PREFIX);
 }
 
 function valueValues({ hidden }: ModelSpec, { values, head }: ValueStart): NamedValues {

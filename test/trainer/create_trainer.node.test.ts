@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { createSftTrainer } from "../../src/api/create_trainer.ts";
+import { createRlTrainer, createSftTrainer } from "../../src/api/create_trainer.ts";
+import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { createNodeHost } from "../../src/host/node.ts";
 
 const output = await mkdtemp(join(tmpdir(), "trainer-"));
@@ -44,6 +45,19 @@ describe("createSftTrainer", () => {
     expect(answers.every((answer) => answer.length > 0)).toBe(true);
     const names = (await trainer.saveModel()).map(({ name }) => name);
     expect(names).toContain("adapter_model.safetensors");
+    trainer.close();
+  });
+
+  it("hands out no part of PPO's value model beside the weights that it trained", async () => {
+    const trainer = await createRlTrainer({
+      ...{ host, algorithm: "ppo", model_name: "aligntune-tiny", dataset_name: "arithmetic" },
+      ...{ peft_enabled: false, max_steps: 1, batch_size: 2, max_completion_length: 4, max_seq_length: 32 },
+    });
+    await trainer.train();
+    const file = (await trainer.saveModel()).find(({ name }) => name === "model.safetensors");
+    const names = file ? [...(await readSafetensors(file)).tensors.keys()] : [];
+    expect(names).toContain("model.embed_tokens.weight");
+    expect(names.filter((name) => name.startsWith("value"))).toEqual([]);
     trainer.close();
   });
 
