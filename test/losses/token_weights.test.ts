@@ -5,28 +5,7 @@ import {
   tokenWeights,
   type WeightOptions,
 } from "../../src/losses/token_weights.ts";
-
-/** Four rows whose losses were taken from trl's own trainer; tokens up to each length are live. */
-const LENGTHS = [4, 5, 2, 3];
-const A = [1.2, -0.8, 0.5, -0.9];
-const LOGP = [
-  [-0.5, -1.2, -2, -0.1, -3],
-  [-0.7, -0.9, -1.5, -2.2, -0.4],
-  [-1, -0.3, -0.8, -1.1, -0.6],
-  [-2.5, -0.2, -0.9, -1.7, -0.05],
-];
-const OLD = [
-  [-0.6, -1, -2.6, -0.1, -2],
-  [-0.7, -1.3, -1.4, -1.9, -0.4],
-  [-1.1, -0.2, -0.8, -1.5, -0.5],
-  [-2, -0.25, -0.9, -1.6, -0.06],
-];
-const H = [
-  [0.5, 1, 1.5, 0.2, 2],
-  [0.4, 0.9, 1.1, 1.8, 0.3],
-  [1.2, 0.6, 0.7, 0.8, 0.1],
-  [2.2, 0.05, 0.9, 1.3, 0.02],
-];
+import { ADVANTAGES as A, ENTROPY as H, LENGTHS, LOGP, OLD } from "../kernels/loss/group_loss_anchors.ts";
 
 const options: WeightOptions = {
   lossType: "grpo",

@@ -3,16 +3,16 @@ import type { GroupRow } from "../../reference/group_loss.ts";
 
 /** Losses that TRL's GRPOTrainer gave for the four rows below, and the gradient by logp: its norm and its third number. */
 
-const LENGTHS = [4, 5, 2, 3];
-const ADVANTAGES = [1.2, -0.8, 0.5, -0.9];
+export const LENGTHS = [4, 5, 2, 3];
+export const ADVANTAGES = [1.2, -0.8, 0.5, -0.9];
 const LIVE = 14;
-const LOGP = [
+export const LOGP = [
   [-0.5, -1.2, -2, -0.1, -3],
   [-0.7, -0.9, -1.5, -2.2, -0.4],
   [-1, -0.3, -0.8, -1.1, -0.6],
   [-2.5, -0.2, -0.9, -1.7, -0.05],
 ];
-const OLD = [
+export const OLD = [
   [-0.6, -1, -2.6, -0.1, -2],
   [-0.7, -1.3, -1.4, -1.9, -0.4],
   [-1.1, -0.2, -0.8, -1.5, -0.5],
@@ -24,7 +24,7 @@ const REF = [
   [-0.9, -0.4, -0.7, -1.2, -0.7],
   [-2.2, -0.3, -1, -1.5, -0.1],
 ];
-const ENTROPY = [
+export const ENTROPY = [
   [0.5, 1, 1.5, 0.2, 2],
   [0.4, 0.9, 1.1, 1.8, 0.3],
   [1.2, 0.6, 0.7, 0.8, 0.1],
