@@ -224,6 +224,13 @@ const syncRules: readonly Rule<DpoConfig | GroupConfig>[] = [
 ];
 
 const rolloutRules: readonly Rule<GroupConfig | PpoConfig>[] = [
+  (_, isGiven) =>
+    isGiven("eval_batch_size") && {
+      key: "eval_batch_size",
+      message:
+        "eval_batch_size has no effect with rewards: held-out prompts are answered as many at a time as those of a rollout.",
+      note: true,
+    },
   (c) =>
     c.max_completion_length >= c.max_seq_length && {
       key: "max_completion_length",

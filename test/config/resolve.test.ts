@@ -208,6 +208,7 @@ describe("rules", () => {
     ["lora_dropout", { algorithm: "dpo", lora_dropout: 0.1 }],
     ["packing_strategy", { packing_strategy: "wrapped" }],
     ["num_generations", { algorithm: "sft", num_generations: 4 }],
+    ["eval_batch_size", { algorithm: "grpo", eval_batch_size: 4 }],
   ])("only a note: %s in %j", (path, settings) => {
     const { issues, notes } = run(settings);
     expect(issues).toEqual([]);
