@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ["host", "lib"],
   losses: ["lib"],
   data: ["config", "formats", "host", "lib"],
-  rewards: ["config", "sandbox", "host", "lib"],
+  rewards: ["losses", "config", "sandbox", "host", "lib"],
   model: ["kernels", "gpu", "formats", "host", "lib"],
   rollout: ["model", "kernels", "gpu", "data", "lib"],
   algorithms: [

@@ -1,19 +1,7 @@
 import type { RewardSpec } from "../config/rewards.ts";
+import { moments } from "../losses/statistics.ts";
 
 type Values = readonly (number | null)[];
-
-/** Mean and sample standard deviation (n - 1) of what is there; exactly 0 when all are the same. Undefined for none. */
-export function spread(
-  values: Values,
-): { readonly mean: number; readonly std: number | undefined } | undefined {
-  const there = values.filter((value) => value !== null);
-  const [first] = there;
-  if (first === undefined) return undefined;
-  if (there.every((value) => value === first)) return { mean: first, std: there.length > 1 ? 0 : undefined };
-  const mean = there.reduce((sum, value) => sum + value, 0) / there.length;
-  const squares = there.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, std: Math.sqrt(squares / (there.length - 1)) };
-}
 
 /** Keeps a difference of rounding from becoming a large one; TRL's constant for advantages. */
 const EPSILON = 1e-4;
@@ -23,11 +11,11 @@ const EPSILON = 1e-4;
  * deviation over the rollout's completions to which it applies; then kept within `clip`.
  */
 export function adjust(values: Values, { normalize, clip }: Pick<RewardSpec, "normalize" | "clip">): Values {
-  const over = normalize === true ? spread(values) : undefined;
+  const over = normalize === true ? moments(values.filter((value) => value !== null)) : undefined;
   const [low = null, high = null] = clip ?? [];
   return values.map((value) => {
     if (value === null) return null;
-    const scaled = over === undefined ? value : (value - over.mean) / ((over.std ?? 0) + EPSILON);
+    const scaled = over === undefined ? value : (value - over.mean) / (over.std + EPSILON);
     return Math.min(high ?? Number.POSITIVE_INFINITY, Math.max(low ?? Number.NEGATIVE_INFINITY, scaled));
   });
 }
