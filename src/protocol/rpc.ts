@@ -1,5 +1,6 @@
 import { AppError, invariant } from "../lib/errors.ts";
-import type { Requests, WireError, WorkerEvent } from "./messages.ts";
+import type { Requests, WorkerEvent } from "./messages.ts";
+import type { WireError } from "./values.ts";
 
 /** The part of Worker, DedicatedWorkerGlobalScope and MessagePort that the protocol uses. */
 export interface Endpoint {

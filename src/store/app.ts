@@ -1,5 +1,7 @@
 import { create } from "zustand";
-import type { Catalog, Diagnostics, StorageReport } from "../protocol/messages.ts";
+import type { Catalog } from "../protocol/catalog.ts";
+import type { Diagnostics } from "../protocol/setup.ts";
+import type { StorageReport } from "../protocol/storage.ts";
 import { request } from "./client.ts";
 import { EMPTY, type Failure, failureOf, type Loadable, loadingFrom } from "./failure.ts";
 

@@ -1,4 +1,5 @@
-import type { AlgorithmInfo, WorkerEvent } from "../protocol/messages.ts";
+import type { AlgorithmInfo } from "../protocol/catalog.ts";
+import type { WorkerEvent } from "../protocol/messages.ts";
 import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, noteError, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";

@@ -1,5 +1,6 @@
 import { create } from "zustand";
-import type { ChatAnswer, ChatRequest, ChatSide, WorkerEvent } from "../protocol/messages.ts";
+import type { ChatAnswer, ChatRequest, ChatSide } from "../protocol/chat.ts";
+import type { WorkerEvent } from "../protocol/messages.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
 import type { Failure } from "./failure.ts";

@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import type { WireError, WorkerEvent } from "../protocol/messages.ts";
+import type { WorkerEvent } from "../protocol/messages.ts";
 import {
   type Client,
   connect,
@@ -9,6 +9,7 @@ import {
   type Result,
   toWire,
 } from "../protocol/rpc.ts";
+import type { WireError } from "../protocol/values.ts";
 
 /** The one place of the page that speaks to the training worker. */
 

@@ -1,5 +1,5 @@
-import type { WireError } from "../protocol/messages.ts";
 import { toWire } from "../protocol/rpc.ts";
+import type { WireError } from "../protocol/values.ts";
 
 /** An error as the page keeps it: plain data, as it crossed the border. */
 export type Failure = WireError;

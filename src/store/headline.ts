@@ -1,4 +1,5 @@
-import type { AlgorithmInfo, HeroMetric, MetricRow } from "../protocol/messages.ts";
+import type { AlgorithmInfo, HeroMetric } from "../protocol/catalog.ts";
+import type { MetricRow } from "../protocol/runs.ts";
 import { pointsOf } from "./metric_rows.ts";
 
 const LOSS: HeroMetric = { metric: "loss", title: "Loss", better: "lower" };

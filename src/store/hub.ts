@@ -1,6 +1,8 @@
 import { create } from "zustand";
 import { HUB_ENDPOINT, hubAddress, hubId } from "../lib/hub.ts";
-import type { Catalog, DownloadPlan, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import type { Catalog } from "../protocol/catalog.ts";
+import type { DownloadPlan } from "../protocol/setup.ts";
+import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { request } from "./client.ts";
 
 /** The hub that names of models and data are looked for at, when a person gives such a name. */

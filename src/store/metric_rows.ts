@@ -1,4 +1,4 @@
-import type { MetricRow } from "../protocol/messages.ts";
+import type { MetricRow } from "../protocol/runs.ts";
 
 /** One point of a metric. */
 export interface Point {

@@ -1,4 +1,4 @@
-import type { RequestMade } from "../protocol/messages.ts";
+import type { RequestMade } from "../protocol/storage.ts";
 import { request } from "./client.ts";
 
 /** Files that were fetched from one place, and how often it was asked for them. */

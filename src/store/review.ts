@@ -1,5 +1,5 @@
 import { create } from "zustand";
-import type { ConfigReview } from "../protocol/messages.ts";
+import type { ConfigReview } from "../protocol/setup.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
 import type { Failure } from "./failure.ts";

@@ -1,4 +1,5 @@
-import type { Download, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import type { Download } from "../protocol/runs.ts";
+import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
 import {

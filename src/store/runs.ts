@@ -1,8 +1,8 @@
 import { create } from "zustand";
+import type { WorkerEvent } from "../protocol/messages.ts";
 import type {
   CheckpointSummary,
   LogLine,
-  MemoryPlan,
   MetricRow,
   RolloutSet,
   RunDetails,
@@ -10,8 +10,8 @@ import type {
   RunStatus,
   RunSummary,
   SampleSet,
-  WorkerEvent,
-} from "../protocol/messages.ts";
+} from "../protocol/runs.ts";
+import type { MemoryPlan } from "../protocol/setup.ts";
 import type { Failure } from "./failure.ts";
 import { mergeRows, rowsUpTo } from "./metric_rows.ts";
 

@@ -1,16 +1,14 @@
 import { create } from "zustand";
 import type { FieldData } from "../config/fields.ts";
+import type { AlgorithmInfo, Catalog } from "../protocol/catalog.ts";
 import type {
-  AlgorithmInfo,
-  Catalog,
   DataPreview,
   DownloadPlan,
-  GivenSettings,
   MemoryPlan,
-  PickedFiles,
   RenderedRowData,
   ResolvedSettings,
-} from "../protocol/messages.ts";
+} from "../protocol/setup.ts";
+import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { EMPTY, type Failure, type Loadable, shown } from "./failure.ts";
 import { fetchedAtStart, toAgree } from "./hub.ts";
 

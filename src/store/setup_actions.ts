@@ -1,4 +1,5 @@
-import type { ConfigReview, GivenSettings, PickedFiles } from "../protocol/messages.ts";
+import type { ConfigReview } from "../protocol/setup.ts";
+import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
 import { EMPTY, loadingFrom, shown } from "./failure.ts";

@@ -1,4 +1,5 @@
-import type { HeroMetric, RunStatus } from "../protocol/messages.ts";
+import type { HeroMetric } from "../protocol/catalog.ts";
+import type { RunStatus } from "../protocol/runs.ts";
 import type { RunView } from "./runs.ts";
 
 /** What the one live region says: changes of state, and every tenth of a run. Never each step. */

@@ -1,4 +1,4 @@
-import type { GivenSettings } from "../protocol/messages.ts";
+import type { GivenSettings } from "../protocol/values.ts";
 
 /** How many optimizer steps a run takes: as given, or about as many as its epochs make. Null where it cannot be said yet. */
 export function stepCount(

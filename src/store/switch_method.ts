@@ -1,5 +1,6 @@
 import type { FieldData } from "../config/fields.ts";
-import type { AlgorithmInfo, DatasetInfo, ResolvedSettings } from "../protocol/messages.ts";
+import type { AlgorithmInfo, DatasetInfo } from "../protocol/catalog.ts";
+import type { ResolvedSettings } from "../protocol/setup.ts";
 import type { SetupDocument } from "./setup.ts";
 
 /** Of a recipe, which is made for one method, only what is about the model holds for another. */

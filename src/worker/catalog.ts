@@ -4,7 +4,7 @@ import { RECIPES, recipeLayer } from "../config/recipes.ts";
 import { rewardData, rewardSettingsData } from "../config/reward_data.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
-import type { Catalog, DatasetInfo, ModelInfo } from "../protocol/messages.ts";
+import type { Catalog, DatasetInfo, ModelInfo } from "../protocol/catalog.ts";
 import { METHODS } from "./methods.ts";
 
 const MODELS = [

@@ -5,7 +5,7 @@ import { profileFor } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import { loadFrozen } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
-import type { ChatAnswer, ChatRequest, ChatSide } from "../protocol/messages.ts";
+import type { ChatAnswer, ChatRequest, ChatSide } from "../protocol/chat.ts";
 import { Generator } from "../rollout/generator.ts";
 import { loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import type { WorkerContext } from "./context.ts";

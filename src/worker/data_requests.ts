@@ -3,7 +3,7 @@ import type { Example } from "../data/example.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
-import type { DataPreview, RenderedRowData } from "../protocol/messages.ts";
+import type { DataPreview, RenderedRowData } from "../protocol/setup.ts";
 import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { lengthOf, limitOf, questionOf, textsOf } from "./row_texts.ts";
 

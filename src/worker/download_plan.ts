@@ -3,7 +3,7 @@ import { readJsonObject } from "../formats/json.ts";
 import { requireFile, shardsOf } from "../formats/model_folder.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { readModelSpec } from "../model/registry.ts";
-import type { DownloadPart, DownloadPlan } from "../protocol/messages.ts";
+import type { DownloadPart, DownloadPlan } from "../protocol/setup.ts";
 import { ownSplit } from "../trainer/prepare_data.ts";
 
 type Opener = Pick<Host, "openModel" | "openDataset" | "openAdapter">;

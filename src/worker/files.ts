@@ -1,6 +1,6 @@
 import type { BrowserHost } from "../host/browser.ts";
 import { fileAsset, fileFolder } from "../host/file_asset.ts";
-import type { PickedFiles } from "../protocol/messages.ts";
+import type { PickedFiles } from "../protocol/values.ts";
 
 /** Makes picked files known to the host under the names that the configuration uses for them. */
 export function registerFiles(host: BrowserHost, files: PickedFiles): void {

@@ -12,7 +12,7 @@ import type {
   RunStatus,
   RunSummary,
   SampleSet,
-} from "../protocol/messages.ts";
+} from "../protocol/runs.ts";
 import type { RolloutRecord } from "../rollout/record.ts";
 import type { CheckpointManifest, Database, RunRecord } from "../storage/database.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";

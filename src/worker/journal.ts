@@ -1,4 +1,4 @@
-import type { LogLine, MetricRow, RolloutAnswer, RolloutSet, SampleSet } from "../protocol/messages.ts";
+import type { LogLine, MetricRow, RolloutAnswer, RolloutSet, SampleSet } from "../protocol/runs.ts";
 import type { RolloutRecord } from "../rollout/record.ts";
 import type { RunRecord } from "../storage/database.ts";
 import { putRollouts, truncateRollouts } from "../storage/rollouts.ts";

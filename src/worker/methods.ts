@@ -1,5 +1,5 @@
 import type { Algorithm } from "../config/algorithm.ts";
-import type { AlgorithmInfo, HeroChart } from "../protocol/messages.ts";
+import type { AlgorithmInfo, HeroChart } from "../protocol/catalog.ts";
 
 /** What people are told of each method: one line, the data it needs, what to watch. The form comes from its fields. */
 type Method = Omit<AlgorithmInfo, "id" | "label" | "fields">;

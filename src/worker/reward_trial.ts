@@ -3,7 +3,7 @@ import type { RewardSpec } from "../config/rewards.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
-import type { RewardTrialResult } from "../protocol/messages.ts";
+import type { RewardTrialResult } from "../protocol/setup.ts";
 import { createScorer, type Scorer } from "../rewards/scorer.ts";
 import { loadDataset, loadTextTools } from "../trainer/prepare_data.ts";
 

@@ -3,7 +3,7 @@ import type { RunConfig } from "../config/fields.ts";
 import type { Example, ExampleBody, Turns } from "../data/example.ts";
 import { renderRow, renderTokens } from "../data/render.ts";
 import { encodeSftRow, type SftOptions } from "../data/sft_examples.ts";
-import type { RenderedRowData, RenderedText } from "../protocol/messages.ts";
+import type { RenderedRowData, RenderedText } from "../protocol/setup.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
 
 /** A row as the model sees it, for the page: one text, two of a pair, or a prompt to be answered. */

@@ -7,7 +7,7 @@ import { profileFor } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";
 import { loadFrozen } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
-import type { ScoreSample } from "../protocol/messages.ts";
+import type { ScoreSample } from "../protocol/setup.ts";
 import { createScorer } from "../rewards/scorer.ts";
 import { Generator } from "../rollout/generator.ts";
 import { baseFormatOf } from "../trainer/engine_for.ts";

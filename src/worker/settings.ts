@@ -6,7 +6,8 @@ import { findRecipe, recipeLayer } from "../config/recipes.ts";
 import { type Resolution, resolve, resolveOrThrow } from "../config/resolve.ts";
 import { safeFileName } from "../formats/file_name.ts";
 import { AppError } from "../lib/errors.ts";
-import type { ConfigReview, GivenSettings, ResolvedSettings } from "../protocol/messages.ts";
+import type { ConfigReview, ResolvedSettings } from "../protocol/setup.ts";
+import type { GivenSettings } from "../protocol/values.ts";
 
 interface Named {
   readonly given: GivenSettings;

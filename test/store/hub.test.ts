@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DownloadPlan } from "../../src/protocol/messages.ts";
+import type { DownloadPlan } from "../../src/protocol/setup.ts";
 import { agreementOf, fetchedAtStart, hubNames, toAgree } from "../../src/store/hub.ts";
 import { byFile } from "../../src/store/requests.ts";
 

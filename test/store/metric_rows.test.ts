@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { MetricRow } from "../../src/protocol/messages.ts";
+import type { MetricRow } from "../../src/protocol/runs.ts";
 import { mergeRows, metricNames, nonFiniteSteps, pointsOf } from "../../src/store/metric_rows.ts";
 
 const row = (step: number, values: MetricRow["values"], nonFinite: readonly string[] = []): MetricRow => ({

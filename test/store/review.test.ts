@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/parse_config.ts";
-import type { ConfigReview } from "../../src/protocol/messages.ts";
+import type { ConfigReview } from "../../src/protocol/setup.ts";
 import { applySuggestion, canApply } from "../../src/store/review.ts";
 
 const first = (text: string) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { MetricRow, RunDetails, RunStatus, WorkerEvent } from "../../src/protocol/messages.ts";
+import type { WorkerEvent } from "../../src/protocol/messages.ts";
+import type { MetricRow, RunDetails, RunStatus } from "../../src/protocol/runs.ts";
 import {
   currentRun,
   isGoing,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DataPreview, ResolvedSettings } from "../../src/protocol/messages.ts";
+import type { DataPreview, ResolvedSettings } from "../../src/protocol/setup.ts";
 import { EMPTY } from "../../src/store/failure.ts";
 import { agreementOf } from "../../src/store/hub.ts";
 import { mappingWith, NEW_SETUP, nextStep, type SetupState, withSetting } from "../../src/store/setup.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RunStatus } from "../../src/protocol/messages.ts";
+import type { RunStatus } from "../../src/protocol/runs.ts";
 import { NO_RUNS, type RunView, withList } from "../../src/store/runs.ts";
 import { adapterName, offersFor, runOfName } from "../../src/store/start_from.ts";
 import { parseRunAdapter } from "../../src/worker/run_adapters.ts";

@@ -2,12 +2,9 @@ import { describe, expect, it } from "vitest";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { findRecipe, recipeLayer } from "../../src/config/recipes.ts";
 import { resolve } from "../../src/config/resolve.ts";
-import type {
-  DatasetInfo,
-  GivenSettings,
-  PickedFiles,
-  ResolvedSettings,
-} from "../../src/protocol/messages.ts";
+import type { DatasetInfo } from "../../src/protocol/catalog.ts";
+import type { ResolvedSettings } from "../../src/protocol/setup.ts";
+import type { GivenSettings, PickedFiles } from "../../src/protocol/values.ts";
 import { switchMethod } from "../../src/store/switch_method.ts";
 import { methodInfo } from "../ui/methods.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { MetricRow } from "../../src/protocol/messages.ts";
+import type { MetricRow } from "../../src/protocol/runs.ts";
 import { coachLine, worseSince } from "../../src/ui/run/coach.ts";
 import { runOf } from "../../src/ui/run/reward_coach.ts";
 import { methodInfo } from "./methods.ts";

@@ -1,6 +1,6 @@
 import { ALGORITHM_TITLES, type Algorithm } from "../../src/config/algorithm.ts";
 import { fieldData } from "../../src/config/fields.ts";
-import type { AlgorithmInfo } from "../../src/protocol/messages.ts";
+import type { AlgorithmInfo } from "../../src/protocol/catalog.ts";
 import { METHODS } from "../../src/worker/methods.ts";
 
 /** A method as the worker's catalogue says it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RolloutAnswer } from "../../src/protocol/messages.ts";
+import type { RolloutAnswer } from "../../src/protocol/runs.ts";
 import {
   groupAnswers,
   promptText,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { MetricRow } from "../../src/protocol/messages.ts";
+import type { MetricRow } from "../../src/protocol/runs.ts";
 import { beforeAfter, headlineOf } from "../../src/store/headline.ts";
 import { NO_RUNS, reduce } from "../../src/store/runs.ts";
 import {

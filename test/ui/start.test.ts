@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Catalog, RecipeInfo } from "../../src/protocol/messages.ts";
+import type { Catalog, RecipeInfo } from "../../src/protocol/catalog.ts";
 import { firstOfEach, othersOf } from "../../src/ui/start/recipes.ts";
 import { methodInfo } from "./methods.ts";
 

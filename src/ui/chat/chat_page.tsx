@@ -1,7 +1,7 @@
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import { navigate } from "wouter/use-hash-location";
-import type { ChatSide } from "../../protocol/messages.ts";
+import type { ChatSide } from "../../protocol/chat.ts";
 import { useApp } from "../../store/app.ts";
 import { ask, askAgain, cancelChat, clearChat, openChat, setChat, useChat } from "../../store/chat.ts";
 import { shown } from "../../store/failure.ts";

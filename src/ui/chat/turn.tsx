@@ -1,4 +1,4 @@
-import type { ChatAnswer, ChatSide } from "../../protocol/messages.ts";
+import type { ChatAnswer, ChatSide } from "../../protocol/chat.ts";
 import type { Turn } from "../../store/chat.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatCount } from "../format.ts";

@@ -1,4 +1,5 @@
-import type { Diagnostics, StorageReport } from "../../protocol/messages.ts";
+import type { Diagnostics } from "../../protocol/setup.ts";
+import type { StorageReport } from "../../protocol/storage.ts";
 import type { AppState } from "../../store/app.ts";
 import type { Failure } from "../../store/failure.ts";
 import { formatBytes, formatCount } from "../format.ts";

@@ -1,4 +1,4 @@
-import type { GivenSettings } from "../../protocol/messages.ts";
+import type { GivenSettings } from "../../protocol/values.ts";
 import type { SettingsChange } from "./table.ts";
 
 const numberOf = (values: GivenSettings, key: string): number | null => {

@@ -1,6 +1,6 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { ConfigReview } from "../../protocol/messages.ts";
+import type { ConfigReview } from "../../protocol/setup.ts";
 import {
   applySuggestion,
   canApply,

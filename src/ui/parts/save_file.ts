@@ -1,4 +1,4 @@
-import type { Download } from "../../protocol/messages.ts";
+import type { Download } from "../../protocol/runs.ts";
 import { notify } from "../../store/app.ts";
 import { formatBytes } from "../format.ts";
 

@@ -1,5 +1,5 @@
 import { Ban, Check, CircleDashed, CirclePause, History, Play } from "lucide-react";
-import type { RunStatus } from "../../protocol/messages.ts";
+import type { RunStatus } from "../../protocol/runs.ts";
 
 const WORDS = {
   preparing: "Preparing",

@@ -1,4 +1,4 @@
-import type { ScoreSample } from "../../protocol/messages.ts";
+import type { ScoreSample } from "../../protocol/setup.ts";
 import { formatScore, plural } from "../format.ts";
 
 const BINS = 10;

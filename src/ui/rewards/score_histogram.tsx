@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { ScoreSample } from "../../protocol/messages.ts";
+import type { ScoreSample } from "../../protocol/setup.ts";
 import { noteError } from "../../store/app.ts";
 import { request } from "../../store/client.ts";
 import { type Failure, shown } from "../../store/failure.ts";

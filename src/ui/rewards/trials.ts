@@ -1,5 +1,5 @@
 import { create } from "zustand";
-import type { RewardTrialResult } from "../../protocol/messages.ts";
+import type { RewardTrialResult } from "../../protocol/setup.ts";
 import { noteError } from "../../store/app.ts";
 import { request } from "../../store/client.ts";
 import type { Failure } from "../../store/failure.ts";

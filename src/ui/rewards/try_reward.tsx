@@ -1,6 +1,6 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { useId, useState } from "react";
-import type { RewardTrialResult } from "../../protocol/messages.ts";
+import type { RewardTrialResult } from "../../protocol/setup.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
 import { showRow } from "../../store/setup_actions.ts";

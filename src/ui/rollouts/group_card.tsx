@@ -1,6 +1,6 @@
 import { Copy, Scissors, TriangleAlert } from "lucide-react";
 import { useId, useState } from "react";
-import type { RolloutAnswer } from "../../protocol/messages.ts";
+import type { RolloutAnswer } from "../../protocol/runs.ts";
 import { notify } from "../../store/app.ts";
 import { formatCount, formatScore, metricName, NONE } from "../format.ts";
 import { type Order, promptText, type RolloutGroup, sortAnswers } from "./groups.ts";

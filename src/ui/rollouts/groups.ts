@@ -1,4 +1,4 @@
-import type { RolloutAnswer } from "../../protocol/messages.ts";
+import type { RolloutAnswer } from "../../protocol/runs.ts";
 
 /** The answers to one prompt. */
 export interface RolloutGroup {

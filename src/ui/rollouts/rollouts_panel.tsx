@@ -1,6 +1,6 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { RolloutSet } from "../../protocol/messages.ts";
+import type { RolloutSet } from "../../protocol/runs.ts";
 import { loadRollout } from "../../store/run_actions.ts";
 import type { RunView } from "../../store/runs.ts";
 import { formatCount, plural } from "../format.ts";

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { CheckpointSummary, HeroMetric } from "../../protocol/messages.ts";
+import type { HeroMetric } from "../../protocol/catalog.ts";
+import type { CheckpointSummary } from "../../protocol/runs.ts";
 import { openChat, setChat } from "../../store/chat.ts";
 import { pointsOf } from "../../store/metric_rows.ts";
 import { deleteCheckpoint, downloadOf, resumeRun } from "../../store/run_actions.ts";

@@ -1,4 +1,5 @@
-import type { AlgorithmInfo, MetricRow } from "../../protocol/messages.ts";
+import type { AlgorithmInfo } from "../../protocol/catalog.ts";
+import type { MetricRow } from "../../protocol/runs.ts";
 import { beforeAfter, headlineOf } from "../../store/headline.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { smooth, smoothingFor } from "../chart/series.ts";

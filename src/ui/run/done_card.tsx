@@ -2,7 +2,7 @@ import { Check, Download, MessagesSquare } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import { navigate } from "wouter/use-hash-location";
-import type { AlgorithmInfo, HeroMetric } from "../../protocol/messages.ts";
+import type { AlgorithmInfo, HeroMetric } from "../../protocol/catalog.ts";
 import { beforeAfter, headlineOf } from "../../store/headline.ts";
 import { downloadOf } from "../../store/run_actions.ts";
 import { type RunView, stepOf } from "../../store/runs.ts";

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { LogLine } from "../../protocol/messages.ts";
+import type { LogLine } from "../../protocol/runs.ts";
 import { notify } from "../../store/app.ts";
 import type { RunView } from "../../store/runs.ts";
 import { formatClock } from "../format.ts";

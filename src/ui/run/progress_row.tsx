@@ -1,4 +1,4 @@
-import type { AlgorithmInfo, HeroMetric } from "../../protocol/messages.ts";
+import type { AlgorithmInfo, HeroMetric } from "../../protocol/catalog.ts";
 import { headlineOf } from "../../store/headline.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { type RunView, stepOf, totalStepsOf } from "../../store/runs.ts";

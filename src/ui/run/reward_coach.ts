@@ -1,4 +1,4 @@
-import type { MetricRow } from "../../protocol/messages.ts";
+import type { MetricRow } from "../../protocol/runs.ts";
 import { type Point, pointsOf } from "../../store/metric_rows.ts";
 import { formatCount, formatMetric, formatPercent, plural } from "../format.ts";
 

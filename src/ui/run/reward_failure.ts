@@ -1,4 +1,4 @@
-import type { RolloutSet } from "../../protocol/messages.ts";
+import type { RolloutSet } from "../../protocol/runs.ts";
 import { rewardNames } from "../rollouts/groups.ts";
 
 /** As the trainer: more than this share of a reward's calls failing pauses a run. */

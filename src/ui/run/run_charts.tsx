@@ -1,5 +1,5 @@
 import { lazy, Suspense, useMemo, useState } from "react";
-import type { AlgorithmInfo, HeroChart } from "../../protocol/messages.ts";
+import type { AlgorithmInfo, HeroChart } from "../../protocol/catalog.ts";
 import { type RunView, totalStepsOf } from "../../store/runs.ts";
 import { Chart } from "../chart/chart.tsx";
 import { metricName } from "../format.ts";

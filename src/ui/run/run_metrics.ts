@@ -1,4 +1,5 @@
-import type { AlgorithmInfo, HeroChart, MetricRow } from "../../protocol/messages.ts";
+import type { AlgorithmInfo, HeroChart } from "../../protocol/catalog.ts";
+import type { MetricRow } from "../../protocol/runs.ts";
 import { metricNames, nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import type { RunView } from "../../store/runs.ts";
 import type { Mark } from "../chart/plot.ts";

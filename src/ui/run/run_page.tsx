@@ -1,6 +1,6 @@
 import { lazy, Suspense, useEffect } from "react";
 import { Link } from "wouter";
-import type { AlgorithmInfo } from "../../protocol/messages.ts";
+import type { AlgorithmInfo } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { headlineOf } from "../../store/headline.ts";

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { HeroMetric } from "../../protocol/messages.ts";
+import type { HeroMetric } from "../../protocol/catalog.ts";
 import type { RunView } from "../../store/runs.ts";
 import { Tabs } from "../parts/segmented.tsx";
 import { Checkpoints } from "./checkpoints.tsx";

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { SampleSet } from "../../protocol/messages.ts";
+import type { SampleSet } from "../../protocol/runs.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { changedWords } from "./changed_words.ts";
 

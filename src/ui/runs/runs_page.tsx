@@ -1,7 +1,7 @@
 import { Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
-import type { StorageReport } from "../../protocol/messages.ts";
+import type { StorageReport } from "../../protocol/storage.ts";
 import { loadStorage, notify, useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { discardRun, loadRuns } from "../../store/run_actions.ts";

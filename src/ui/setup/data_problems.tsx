@@ -1,4 +1,4 @@
-import type { DataPreview } from "../../protocol/messages.ts";
+import type { DataPreview } from "../../protocol/setup.ts";
 import { useSetup } from "../../store/setup.ts";
 import { setSkipBadRows } from "../../store/setup_actions.ts";
 import { formatCount, plural } from "../format.ts";

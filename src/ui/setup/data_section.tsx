@@ -1,6 +1,6 @@
 import { FileUp } from "lucide-react";
 import { useState } from "react";
-import type { DataKind } from "../../protocol/messages.ts";
+import type { DataKind } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
 import { toAgree } from "../../store/hub.ts";

@@ -1,5 +1,6 @@
 import { ROLES } from "../../config/column_mapping.ts";
-import type { DataKind, DataPreview } from "../../protocol/messages.ts";
+import type { DataKind } from "../../protocol/catalog.ts";
+import type { DataPreview } from "../../protocol/setup.ts";
 
 /** Names that mean something by themselves, beside the roles that can be given. */
 const OWN_NAMES = ["question", "query", "conversations", "conversation", "target"];

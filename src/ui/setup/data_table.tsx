@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { DataPreview } from "../../protocol/messages.ts";
+import type { DataPreview } from "../../protocol/setup.ts";
 import { formatCount, plural } from "../format.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { ColumnHead } from "./column_head.tsx";

@@ -1,4 +1,4 @@
-import type { DataPreview } from "../../protocol/messages.ts";
+import type { DataPreview } from "../../protocol/setup.ts";
 import { formatCount, plural } from "../format.ts";
 
 const WIDTH = 480;

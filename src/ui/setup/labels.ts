@@ -1,5 +1,5 @@
 import type { FieldData } from "../../config/fields.ts";
-import type { DataKind } from "../../protocol/messages.ts";
+import type { DataKind } from "../../protocol/catalog.ts";
 
 /** Names of the sections of the form. */
 export const GROUP_LABELS: Readonly<Record<FieldData["group"], string>> = {

@@ -1,4 +1,4 @@
-import type { AlgorithmInfo } from "../../protocol/messages.ts";
+import type { AlgorithmInfo } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { pickMethod } from "../../store/setup_actions.ts";

@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
-import type { RenderedText } from "../../protocol/messages.ts";
+import type { RenderedText } from "../../protocol/setup.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
 import { showRow } from "../../store/setup_actions.ts";

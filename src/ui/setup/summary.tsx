@@ -1,6 +1,7 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { DownloadPlan, GivenSettings, MemoryPlan } from "../../protocol/messages.ts";
+import type { DownloadPlan, MemoryPlan } from "../../protocol/setup.ts";
+import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { hubHost, useHub } from "../../store/hub.ts";

@@ -1,4 +1,4 @@
-import type { AlgorithmInfo, DataKind } from "../../protocol/messages.ts";
+import type { AlgorithmInfo, DataKind } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { algorithmOf, useSetup } from "../../store/setup.ts";

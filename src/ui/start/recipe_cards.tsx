@@ -1,5 +1,5 @@
 import { navigate } from "wouter/use-hash-location";
-import type { Catalog, RecipeInfo } from "../../protocol/messages.ts";
+import type { Catalog, RecipeInfo } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { newSetup } from "../../store/setup_actions.ts";

@@ -1,4 +1,4 @@
-import type { Catalog, DataKind, RecipeInfo } from "../../protocol/messages.ts";
+import type { Catalog, DataKind, RecipeInfo } from "../../protocol/catalog.ts";
 
 /** Which recipes have a card of their own. */
 

@@ -1,4 +1,4 @@
-import type { RolloutAnswer, RolloutSet } from "../../../src/protocol/messages.ts";
+import type { RolloutAnswer, RolloutSet } from "../../../src/protocol/runs.ts";
 
 const THINKS =
   "Let us see. The tens are added first and then the ones. We carry when the ones are more than nine. The ones are nine and seven, which makes sixteen, so we write six and carry one. Then the tens are nine and seven and one, which makes";

@@ -1,12 +1,12 @@
 import type {
   CheckpointSummary,
   LogLine,
-  MemoryPlan,
   MetricRow,
   RunStatus,
   RunSummary,
   SampleSet,
-} from "../../../src/protocol/messages.ts";
+} from "../../../src/protocol/runs.ts";
+import type { MemoryPlan } from "../../../src/protocol/setup.ts";
 
 /** What a run of the demo looks like, made up. */
 

@@ -5,17 +5,12 @@ import { RECIPES, recipeLayer } from "../../../src/config/recipes.ts";
 import { resolve } from "../../../src/config/resolve.ts";
 import { rewardData, rewardSettingsData } from "../../../src/config/reward_data.ts";
 import { AppError } from "../../../src/lib/errors.ts";
-import type {
-  Catalog,
-  DataPreview,
-  GivenSettings,
-  RenderedRowData,
-  ResolvedSettings,
-  RunDetails,
-  RunStatus,
-  WorkerEvent,
-} from "../../../src/protocol/messages.ts";
+import type { Catalog } from "../../../src/protocol/catalog.ts";
+import type { WorkerEvent } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
+import type { RunDetails, RunStatus } from "../../../src/protocol/runs.ts";
+import type { DataPreview, RenderedRowData, ResolvedSettings } from "../../../src/protocol/setup.ts";
+import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
 import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
