@@ -62,7 +62,7 @@ export async function clusterBundle(input: ClusterInput): Promise<ClusterBundle>
     notes,
     files: [
       text("README.md", clusterReadme({ config, folder, script: typeof script !== "string", notes })),
-      text("training_config.yaml", alignTuneYaml(config)),
+      text("training_config.yaml", alignTuneYaml(config, rows.validation.length > 0)),
       ...programs,
       text("data/train.jsonl", trlRows(rows.train, config)),
       ...(rows.validation.length > 0
@@ -104,16 +104,25 @@ const RECORDS = new Set(["training_config.yaml", "trainer_state.json"]);
 
 const text = (name: string, content: string): Asset => memoryAsset(name, new TextEncoder().encode(content));
 
-/** AlignTune reads rows by itself: from the file beside it, which has the rows as they were trained on. */
-function alignTuneYaml(config: RunConfig): string {
-  const {
-    config_name: _,
-    column_mapping: _mapping,
-    processing_fn: _fn,
-    system_prompt: _system,
-    ...rest
-  } = config;
-  const values = { ...rest, dataset_name: "data/train.jsonl", split: "train" } as RunConfig;
+/** AlignTune reads rows by itself: from the files beside it, which have the rows as they were trained on. */
+function alignTuneYaml(config: RunConfig, heldOut: boolean): string {
+  const values = {
+    ...config,
+    dataset_name: "data/train.jsonl",
+    eval_dataset_name: heldOut ? "data/validation.jsonl" : null,
+    split: "train",
+    config_name: null,
+    column_mapping: null,
+    text_column: null,
+    processing_fn: null,
+    system_prompt: null,
+    max_samples: null,
+    percent: null,
+    val_split_ratio: 0,
+    test_split_ratio: 0,
+    adapter_name_or_path: config.peft_enabled ? "adapter" : null,
+    ...(!config.peft_enabled && { model_name: "model" }),
+  };
   return exportYaml(values, {
     shape: "nested",
     title:
