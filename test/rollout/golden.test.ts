@@ -21,7 +21,7 @@ async function forwardLogps(
   const profile = profileFor(gpu.capabilities);
   const N = rows.reduce((sum, row) => sum + row.length, 0);
   const capacity = { N, M: 1, R: rows.length };
-  const tables = new BatchTables(gpu, capacity, profile.attentionTile, false);
+  const tables = new BatchTables(gpu, capacity, { tile: profile.attentionTile, long: Infinity });
   const recorder = new Recorder("logits");
   const rope = uploadRope(gpu, spec, Math.max(...rows.map((row) => row.length)));
   const context = { recorder, profile, spec, weights, adapter, rope, capacity, tables: tables.tensors };
