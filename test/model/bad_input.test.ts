@@ -65,7 +65,7 @@ describe("config.json", () => {
     ["an architecture that is not in the table", { model_type: "mamba" }, "model-unsupported"],
     ["a name that every object has", { model_type: "constructor" }, "model-unsupported"],
     ["an activation", { hidden_act: "relu" }, "model-unsupported"],
-    ["rotary scaling", { rope_scaling: { rope_type: "yarn", factor: 4 } }, "model-unsupported"],
+    ["rotary scaling", { rope_scaling: { rope_type: "proportional", factor: 4 } }, "model-unsupported"],
     ["weights in a quantised form", { quantization_config: { bits: 4 } }, "model-unsupported"],
     ["a size that is no number", { hidden_size: "32" }, "model-invalid"],
     ["a size below one", { num_hidden_layers: 0 }, "model-invalid"],

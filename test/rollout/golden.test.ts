@@ -8,7 +8,15 @@ import { uploadRope } from "../../src/model/context.ts";
 import { recordLogits } from "../../src/model/logits.ts";
 import { GREEDY } from "../../src/rollout/sampling.ts";
 import { maxError, testDevice } from "../gpu.ts";
-import { generateCase, type Loaded, loadGolden, MODELS, type ModelName, makeGenerator } from "./golden.ts";
+import {
+  FURTHER,
+  generateCase,
+  type Loaded,
+  loadGolden,
+  MODELS,
+  type ModelName,
+  makeGenerator,
+} from "./golden.ts";
 
 const gpu = await testDevice();
 
@@ -58,19 +66,19 @@ const PROFILE: Partial<Record<ModelName, { profile: KernelProfile }>> = {
   qwen3: { profile: profileFor({ kind: "gpu" }) },
 };
 
-describe.each(MODELS)("%s", (name) => {
-  it("generates the golden tokens", async () => {
-    const { params, prompts, expected } = await generateCase(name);
-    const generator = await makeGenerator(gpu, await loadGolden(gpu, name), PROFILE[name]);
-    const completions = await generator.generate({
-      prompts,
-      maxNewTokens: params.max_new_tokens,
-      sampling: { ...GREEDY, repetition_penalty: params.repetition_penalty },
-      stopIds: [],
-    });
-    expect(completions.map(({ ids }) => ids)).toEqual(expected);
+it.each([...MODELS, ...FURTHER])("%s generates the golden tokens", async (name) => {
+  const { params, prompts, expected } = await generateCase(name);
+  const generator = await makeGenerator(gpu, await loadGolden(gpu, name), PROFILE[name]);
+  const completions = await generator.generate({
+    prompts,
+    maxNewTokens: params.max_new_tokens,
+    sampling: { ...GREEDY, repetition_penalty: params.repetition_penalty },
+    stopIds: [],
   });
+  expect(completions.map(({ ids }) => ids)).toEqual(expected);
+});
 
+describe.each(MODELS)("%s", (name) => {
   it("decodes what the training forward computes", async () => {
     const loaded = await loadGolden(gpu, name);
     const generator = await makeGenerator(gpu, loaded);
