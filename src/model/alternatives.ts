@@ -25,7 +25,6 @@ const KIN: readonly (readonly [RegExp, string])[] = [
   [/^qwen2/, "qwen2"],
   [/^qwen/, "qwen3"],
   [/^(smollm|llama|mllama|yi|olmo|granite|stablelm)/, "llama"],
-  [/^gpt/, "gpt2"],
 ];
 
 type Json = Readonly<Record<string, unknown>>;
@@ -61,5 +60,6 @@ function millionsOf(json: Json): number | undefined {
   const hidden = pick("hidden_size", "n_embd", "d_model");
   const layers = pick("num_hidden_layers", "n_layer", "num_layers");
   if (!hidden || !layers || hidden < 0 || layers < 0) return undefined;
-  return (12 * layers * hidden ** 2 + (pick("vocab_size") ?? 0) * hidden) / 1e6;
+  const tables = json["tie_word_embeddings"] === false ? 2 : 1;
+  return (12 * layers * hidden ** 2 + tables * (pick("vocab_size") ?? 0) * hidden) / 1e6;
 }
