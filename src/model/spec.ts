@@ -94,10 +94,14 @@ export function longFrom({ rope }: ModelSpec): number {
   return Math.min(Infinity, ...lengths);
 }
 
+/** Whether rotations change with the length of what is computed, past the model's positions: dynamic scaling. */
+export function followsLength({ rope }: ModelSpec): boolean {
+  return Object.values(rope).some(({ scaling }) => scaling.type === "dynamic");
+}
+
 /** Tokens past which the model cannot be computed, where that is so: learned positions, rotations that follow the length. */
-export function positionLimit({ rope, positionTable, maxPositions }: ModelSpec): number {
-  const follows = Object.values(rope).some(({ scaling }) => scaling.type === "dynamic");
-  return positionTable !== undefined || follows ? maxPositions : Infinity;
+export function positionLimit(spec: ModelSpec): number {
+  return spec.positionTable !== undefined || followsLength(spec) ? spec.maxPositions : Infinity;
 }
 
 /** Whether the MLP multiplies an activated gate with an up projection (SwiGLU, GeGLU) or only activates (GPT-2). */
