@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sftObjective } from "../../src/algorithms/sft.ts";
 import { openGpu } from "../../src/gpu/device.ts";
+import { BatchTables } from "../../src/model/batch_tables.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
 import { engineOptions } from "../../src/trainer/engine_for.ts";
@@ -118,6 +119,18 @@ describe("an adapter for another model", () => {
 });
 
 describe("rows", () => {
+  it("begin in the rotary table of their length, whatever lies beside them", async () => {
+    const tables = new BatchTables(gpu, { N: 16, M: 1, R: 3 }, { tile: 16, long: 3 });
+    const row = (length: number, span?: number) => ({
+      ...{ ids: new Uint32Array(length), key: 0, targets: [], weights: [] },
+      ...(span !== undefined && { span }),
+    });
+    // A prompt of three tokens whose fourth is decoded is a sequence of four.
+    const { N } = tables.fill([row(3), row(4), row(3, 4)]);
+    const positions = new Uint32Array(await gpu.read(tables.tensors.positions)).slice(0, N);
+    expect([...positions]).toEqual([0, 1, 2, 3, 4, 5, 6, 3, 4, 5]);
+  });
+
   it("longer than the model has positions are refused before anything is loaded", () => {
     const plan = {
       ...{ model: tiny.model, spec: tiny.spec, trainable: lora(tiny.spec), profile: undefined },
