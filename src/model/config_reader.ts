@@ -64,6 +64,11 @@ export class ConfigReader {
     return this.says(key) ? undefined : absent;
   }
 
+  /** As `optional`, for what is counted in tokens. */
+  optionalCount(key: string, absent: number | undefined): number | undefined {
+    return this.has(key) ? this.count(key) : this.optional(key, absent);
+  }
+
   positives(key: string, length: number): number[] {
     const values = this.list(key);
     const numbers = values.filter((value) => typeof value === "number" && value > 0);

@@ -126,6 +126,7 @@ describe("values that cannot be", () => {
     ["hidden_size", "mistral", { hidden_size: "32" }],
     ["num_key_value_heads", "phi3", { num_key_value_heads: 3 }],
     ["sliding_window", "mistral", { sliding_window: -1 }],
+    ["sliding_window", "phi3", { sliding_window: 4.5 }],
     ["sliding_window", "gemma2", { sliding_window: null }],
     ["layer_types", "gemma2", { layer_types: ["full_attention"] }],
     ["layer_types", "qwen3", { layer_types: ["full_attention", "full_attention", "linear_attention"] }],

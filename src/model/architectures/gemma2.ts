@@ -13,7 +13,7 @@ export function gemma2(config: ConfigReader): ModelSpec {
   const headDim = config.has("head_dim") ? headDimOf(config) : 256;
   const bias = config.flag("attention_bias", false);
   const types = layerTypes(config, (index) => (index % 2 === 0 ? "sliding_attention" : "full_attention"));
-  const window = config.optional("sliding_window", 4096);
+  const window = config.optionalCount("sliding_window", 4096);
   if (window === undefined && types.includes("sliding_attention"))
     throw config.bad("sliding_window", "a number, as layers have sliding attention");
   return llamaFamily(config, {

@@ -16,7 +16,7 @@ export function gemma3Text(config: ConfigReader): ModelSpec {
   const types = layerTypes(config, (index) =>
     (index + 1) % pattern === 0 ? "full_attention" : "sliding_attention",
   );
-  const window = config.optional("sliding_window", 4096);
+  const window = config.optionalCount("sliding_window", 4096);
   if (window === undefined && types.includes("sliding_attention"))
     throw config.bad("sliding_window", "a number, as layers have sliding attention");
   return llamaFamily(config, {

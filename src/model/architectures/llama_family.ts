@@ -136,7 +136,7 @@ export type LayerType = (typeof LAYER_TYPES)[number];
 /** Qwen's windows: none unless use_sliding_window; then of the layers that layer_types names, or from max_window_layers on. */
 export function qwenWindows(config: ConfigReader): (index: number) => number {
   const sliding = config.flag("use_sliding_window", false);
-  const window = sliding ? config.optional("sliding_window", 4096) : undefined;
+  const window = sliding ? config.optionalCount("sliding_window", 4096) : undefined;
   const first = config.number("max_window_layers", 28);
   const types = layerTypes(config, (index) => (index >= first ? "sliding_attention" : "full_attention"));
   return (index) => (window !== undefined && types[index] === "sliding_attention" ? window : 0);

@@ -7,7 +7,7 @@ import { headDimOf, llamaFamily } from "./llama_family.ts";
 export function mistral(config: ConfigReader): ModelSpec {
   config.only("hidden_act", ["silu"], "this activation");
   const headDim = headDimOf(config);
-  const window = config.optional("sliding_window", 4096) ?? 0;
+  const window = config.optionalCount("sliding_window", 4096) ?? 0;
   return llamaFamily(config, {
     modelType: "mistral",
     headDim,

@@ -10,7 +10,7 @@ import { headDimOf, llamaFamily } from "./llama_family.ts";
 export function phi3(config: ConfigReader): ModelSpec {
   config.only("hidden_act", ["silu"], "this activation");
   const headDim = headDimOf(config);
-  const window = config.optional("sliding_window", undefined) ?? 0;
+  const window = config.optionalCount("sliding_window", undefined) ?? 0;
   return llamaFamily(config, {
     modelType: "phi3",
     headDim,
