@@ -122,7 +122,7 @@ describe("what is no reward model is refused", () => {
     [
       "another architecture",
       { config: { architectures: ["BertForSequenceClassification"], model_type: "bert" } },
-      /reward model judge cannot be used\. Models of type "bert" are not supported yet\. Supported: qwen3/,
+      /reward model judge cannot be used\. Models of type "bert" are not supported\. .*Supported architectures: qwen3/,
     ],
     [
       "a table that is too small",
