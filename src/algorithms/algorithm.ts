@@ -7,7 +7,7 @@ import type { BaseFormat } from "../model/weights.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { Method, MethodEvents } from "../trainer/method.ts";
 import type { Objective } from "../trainer/objective.ts";
-import type { Dataset, SftData, TextTools } from "../trainer/prepare_data.ts";
+import type { Dataset, TextTools } from "../trainer/prepare_data.ts";
 import type { RewardModelOptions } from "../trainer/reward_model.ts";
 
 /** What an algorithm is, to whoever opens a run. One file each; see registry.ts. */
@@ -55,8 +55,6 @@ export interface Prepared {
   readonly notes: readonly string[];
   readonly trainRows: number;
   readonly heldOutRows: number;
-  /** The rows as tokens with their masks, where the algorithm is SFT: what the page shows of them. */
-  readonly sftRows?: SftData;
   /** Of a pass. */
   readonly capacity: Capacity;
   /** Of a micro-batch of several passes, where the loss looks across all of them. */
