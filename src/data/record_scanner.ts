@@ -68,7 +68,7 @@ function isBlank(bytes: Uint8Array, from: number, to: number, width: number, low
 }
 
 /** Where a byte of a CSV stands: what a quote or a line end means follows from it. */
-type Place = "field start" | "bare" | "quoted" | "behind a quote";
+const [FIELD_START, BARE, QUOTED, BEHIND_QUOTE] = [0, 1, 2, 3];
 
 /** A record of CSV (UTF-8) may hold line ends inside quotes; a quote opens at the beginning of a value only. */
 export function delimitedScanner(from: ScanStart, delimiter: string, onRecord: OnRecord): RecordScanner {
@@ -76,11 +76,11 @@ export function delimitedScanner(from: ScanStart, delimiter: string, onRecord: O
   let { at: start, line } = from;
   let next = line;
   let blank = true;
-  let place: Place = "field start";
+  let place = FIELD_START;
   const close = (end: number) => {
     if (!blank) onRecord(start, end, line);
     blank = true;
-    place = "field start";
+    place = FIELD_START;
   };
   return {
     get open() {
@@ -91,32 +91,25 @@ export function delimitedScanner(from: ScanStart, delimiter: string, onRecord: O
         const byte = bytes[i];
         if (byte === NEWLINE) {
           next += 1;
-          if (place === "quoted") continue;
+          if (place === QUOTED) continue;
           close(at + i);
           start = at + i + 1;
           line = next;
-          continue;
+        } else {
+          if (blank) blank = byte === cut || isSpace(byte);
+          place = placeAfter(place, byte, cut);
         }
-        blank &&= byte === cut || isSpace(byte);
-        place = after(place, byte, cut);
       }
     },
     finish: close,
   };
 }
 
-function after(place: Place, byte: number | undefined, cut: number): Place {
-  switch (place) {
-    case "quoted":
-      return byte === QUOTE ? "behind a quote" : "quoted";
-    case "behind a quote":
-      if (byte === cut) return "field start";
-      // Twice is a quote that the value holds; before anything but the end of the value it closes nothing.
-      return isSpace(byte) ? "behind a quote" : "quoted";
-    case "field start":
-      if (byte === QUOTE) return "quoted";
-      return byte === cut ? "field start" : "bare";
-    case "bare":
-      return byte === cut ? "field start" : "bare";
-  }
+function placeAfter(place: number, byte: number | undefined, cut: number): number {
+  if (place === QUOTED) return byte === QUOTE ? BEHIND_QUOTE : QUOTED;
+  if (byte === cut) return FIELD_START;
+  if (place === BARE) return BARE;
+  if (place === FIELD_START) return byte === QUOTE ? QUOTED : BARE;
+  // Twice is a quote that the value holds; before anything but the end of the value it closes nothing.
+  return isSpace(byte) ? BEHIND_QUOTE : QUOTED;
 }
