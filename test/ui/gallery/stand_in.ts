@@ -78,6 +78,7 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
 const ARITHMETIC: DataPreview = {
   name: "arithmetic",
   rowCount: 1024,
+  lookedAt: 1024,
   columns: ["prompt", "answer"],
   roles: { prompt: "prompt", answer: "answer" },
   format: "prompt",
@@ -92,7 +93,7 @@ const ARITHMETIC: DataPreview = {
   splits: { train: 922, validation: 51, test: 51 },
   lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
 };
-const SUM: Omit<RenderedRowData, "row" | "rowCount" | "limit"> = {
+const SUM: Omit<RenderedRowData, "row" | "rowCount" | "ofFirst" | "limit"> = {
   reference: "176",
   question: [{ role: "user", content: "What is 99+77?" }],
   texts: [
@@ -226,6 +227,7 @@ export function standIn(
       return {
         name: "ahoy",
         rowCount: 512,
+        lookedAt: 512,
         columns: ["prompt", "completion"],
         roles: { prompt: "prompt", completion: "completion" },
         format: "prompt and completion, chats",
@@ -247,7 +249,7 @@ export function standIn(
       };
     },
     renderRow: async ({ row, given }) => ({
-      ...{ row, rowCount: 512, limit: 64 },
+      ...{ row, rowCount: 512, ofFirst: false, limit: 64 },
       ...(given["dataset_name"] === "arithmetic"
         ? SUM
         : { reference: null, question: null, texts: [{ title: "", tokens: 27, pieces: PIECES }] }),
