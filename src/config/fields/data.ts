@@ -175,7 +175,7 @@ export const dataFields = {
       min: 1,
       unit: "rows",
     }),
-    "All held-out rows.",
+    "All held-out rows; 500 of a dataset that is streamed.",
   ),
   val_split_ratio: number(0.1, {
     label: "Held out for evaluation",
