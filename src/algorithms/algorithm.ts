@@ -88,6 +88,11 @@ export function movesReference(
   return config.sync_ref_model && steps % config.ref_model_sync_steps === 0;
 }
 
+/** The largest number that any item has; a spread of as many arguments as there are rows would be refused. */
+export function most<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((max, item) => Math.max(max, of(item)), 0);
+}
+
 export function largest(capacities: readonly Capacity[]): Capacity {
   const most = (key: keyof Capacity) => Math.max(...capacities.map((capacity) => capacity[key]));
   return { N: most("N"), M: most("M"), R: most("R") };

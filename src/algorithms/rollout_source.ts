@@ -27,7 +27,7 @@ import { mean } from "../trainer/metrics.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
 import { checkPrompts, openRewardModel, RewardModel } from "../trainer/reward_model.ts";
 import { promptEncoding, type TrainData, trainData } from "../trainer/row_encodings.ts";
-import type { Generation, Prepared, PrepareInput, StartParts } from "./algorithm.ts";
+import { type Generation, most, type Prepared, type PrepareInput, type StartParts } from "./algorithm.ts";
 import type { Completion, Drawn, RolloutSource } from "./rollout.ts";
 
 type RewardConfig = GroupConfig | PpoConfig;
@@ -102,7 +102,7 @@ async function fromPrompts(
   if (missing !== undefined) {
     throw new AppError("dataset-invalid", missing, { details: { key: "rewards" } });
   }
-  const longest = Math.max(...[...train.bounds, ...validation].map(({ ids }) => ids.length));
+  const longest = most([...train.bounds, ...validation], ({ ids }) => ids.length);
   const maxLength = longest + config.max_completion_length;
   const sequenceBytes = 8 * maxLength * spec.kvHeads * spec.headDim * spec.layers.length;
   const maxSequences = Math.max(1, Math.min(shape.completions, Math.floor(CACHE_BYTES / sequenceBytes)));

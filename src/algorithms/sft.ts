@@ -22,7 +22,14 @@ import {
 import type { Objective } from "../trainer/objective.ts";
 import { type LossPart, recordEvaluation, recordTraining } from "../trainer/record_training.ts";
 import { sftEncoding, type TrainData, trainData } from "../trainer/row_encodings.ts";
-import { type Algorithm, type EngineNeeds, largest, type Prepared, type PrepareInput } from "./algorithm.ts";
+import {
+  type Algorithm,
+  type EngineNeeds,
+  largest,
+  most,
+  type Prepared,
+  type PrepareInput,
+} from "./algorithm.ts";
 
 /**
  * SFT, supervised fine-tuning: the cross-entropy of the tokens to learn. InstructGPT, arXiv:2203.02155, section 3.5;
@@ -53,7 +60,7 @@ export function supervisedPlan(config: SftConfig, { train, validation }: SftData
       capacityFor(train.bounds, passSize(config)),
       capacityFor(validation, config.eval_batch_size),
     ]),
-    maxLength: Math.max(...[...train.bounds, ...validation].flatMap((row) => row.lengths)),
+    maxLength: most([...train.bounds, ...validation], (row) => Math.max(...row.lengths)),
     micros: config.gradient_accumulation_steps * passesOfBatch(config),
     objective: sftObjective({ kind: config.loss_type, smoothing: config.label_smoothing_factor }),
     needs: {},
