@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<string, string>> = {
   [LOADING]: `
     dataloader_num_workers dataloader_pin_memory dataloader_drop_last dataloader_prefetch_factor
     dataloader_persistent_workers dataset_num_proc train_dataset_num_proc preprocessing_num_workers
-    remove_unused_columns dataset_kwargs dataset_prepared_path dataset_batch_size streaming
+    remove_unused_columns dataset_kwargs dataset_prepared_path dataset_batch_size
     auto_detect_fields format_type label_column
     dataset_weight pad_token label_pad_token_id pad_to_multiple_of padding_free eval_packing padding
     padding_side truncation_mode tools overwrite_cache ignore_data_skip group_by_modality_length

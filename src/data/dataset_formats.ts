@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { applyMapping, type ColumnMapping, type ResolvedMapping, resolveMapping } from "./column_mapping.ts";
-import type { Example, Turns } from "./example.ts";
+import type { Example, ExampleBody, Turns } from "./example.ts";
 import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
 import { ROW_FORMATS, type RowFormat, type RowPurpose } from "./row_formats.ts";
@@ -29,29 +29,48 @@ export interface ExampleSet {
   readonly notes: readonly string[];
 }
 
+/** How the rows of a dataset are read, once it is known what they look like. */
+export interface RowReader {
+  readonly format: RowFormat;
+  readonly mapping: ResolvedMapping;
+  /** A row in canonical form, or the problem with it. */
+  read(row: Row, line: number): { readonly body: ExampleBody } | { readonly problem: RowProblem };
+}
+
+/** Recognises the format by the columns of the first rows. Throws `dataset-invalid` when none fits. */
+export function rowReader(file: RowFile, options: ExampleOptions): RowReader {
+  const mapping = resolveMapping(options.columnMapping, file.columns, KNOWN_COLUMNS);
+  const first = file.rows.slice(0, 100).map((row) => applyMapping(row, mapping));
+  const columns = [...new Set(first.flatMap((row) => Object.keys(row)))];
+  const format = chooseFormat(first, columns, file, options);
+  const where = rowUnit(file) === "row" ? "Row" : "Line";
+  return {
+    ...{ format, mapping },
+    read(row, line) {
+      try {
+        return { body: format.read(applyMapping(row, mapping), options) };
+      } catch (cause) {
+        if (!(cause instanceof RowRefusal)) throw cause;
+        return { problem: { line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` } };
+      }
+    },
+  };
+}
+
 /**
  * The rows of a file in canonical form: columns renamed by the mapping, the format recognised by the columns, each
  * row read by it. Rows that do not fit are problems; `rowIndex` counts the rows of the file.
  * Throws `dataset-invalid` when no format fits or no row is usable.
  */
 export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet {
-  const mapping = resolveMapping(options.columnMapping, file.columns, KNOWN_COLUMNS);
-  const first = file.rows.slice(0, 100).map((row) => applyMapping(row, mapping));
-  const columns = [...new Set(first.flatMap((row) => Object.keys(row)))];
-  const format = chooseFormat(first, columns, file, options);
+  const { format, mapping, read } = rowReader(file, options);
   const problems = new ProblemList();
   for (const problem of file.problems) problems.add(problem);
   const examples: Example[] = [];
   file.rows.forEach((row, rowIndex) => {
-    const line = file.lines[rowIndex] ?? rowIndex + 1;
-    try {
-      const body = format.read(applyMapping(row, mapping), options);
-      examples.push({ ...body, row, rowIndex });
-    } catch (cause) {
-      if (!(cause instanceof RowRefusal)) throw cause;
-      const where = rowUnit(file) === "row" ? "Row" : "Line";
-      problems.add({ line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` });
-    }
+    const result = read(row, file.lines[rowIndex] ?? rowIndex + 1);
+    if ("problem" in result) problems.add(result.problem);
+    else examples.push({ ...result.body, row, rowIndex });
   });
   if (examples.length === 0) throw noneUsable(file, format, problems);
   return {

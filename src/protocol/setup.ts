@@ -64,6 +64,8 @@ export interface ResolvedSettings {
 export interface DataPreview {
   readonly name: string;
   readonly rowCount: number;
+  /** Rows that were looked at; fewer than all where the dataset is streamed. */
+  readonly lookedAt: number;
   readonly columns: readonly string[];
   /** Which role each column plays, after detection and mapping. */
   readonly roles: Readonly<Record<string, string>>;
@@ -87,7 +89,10 @@ export interface DataPreview {
 
 export interface RenderedRowData {
   readonly row: number;
+  /** Rows that can be shown. */
   readonly rowCount: number;
+  /** They are the first ones of a dataset that is streamed. */
+  readonly ofFirst: boolean;
   /** One text, or the preferred and the rejected one of a pair. */
   readonly texts: readonly RenderedText[];
   readonly limit: number;

@@ -1,6 +1,6 @@
 import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../config/fields.ts";
 import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
-import { type ExampleSet, readExamples } from "../data/dataset_formats.ts";
+import { type ExampleOptions, type ExampleSet, readExamples } from "../data/dataset_formats.ts";
 import type { DroppedRow } from "../data/encode_turns.ts";
 import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
@@ -15,6 +15,13 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { processRows } from "./process_rows.ts";
+import {
+  evaluationRows,
+  STREAM_EVAL_ROWS,
+  type StreamedRows,
+  streamDataset,
+  streams,
+} from "./stream_dataset.ts";
 import { ofTemplate, templateVariables } from "./template_use.ts";
 
 export interface TextTools {
@@ -23,8 +30,9 @@ export interface TextTools {
   readonly template: ChatTemplate | undefined;
 }
 
-/** A dataset as it was read, in canonical form, cut into parts. */
+/** A dataset as it was read, in canonical form, cut into parts; of one that is streamed, the rows that are known of it. */
 export interface Dataset {
+  /** Of a stream, its first block. */
   readonly file: RowFile;
   readonly set: ExampleSet;
   readonly train: readonly Example[];
@@ -32,6 +40,14 @@ export interface Dataset {
   readonly test: readonly Example[];
   /** Which subset and split were read, of a dataset that has them; undefined for a file. */
   readonly part: DatasetAsset["part"];
+  /** Rows of the whole dataset. */
+  readonly rowCount: number;
+  /** Rows of each part; of a stream, whether they can be used or not. */
+  readonly counts: Readonly<Record<SplitName, number>>;
+  /** Where the rows that are trained on come from, when they are not all in memory. */
+  readonly stream: StreamedRows | undefined;
+  /** What a person should know of how it was read. */
+  readonly notes: readonly string[];
 }
 
 export interface SftData {
@@ -73,13 +89,23 @@ export function purposeOf({ algorithm }: Pick<CommonConfig, "algorithm">): RowPu
   return algorithm === "dpo" ? "preference" : "prompt";
 }
 
+type DataHost = Pick<Host, "openDataset" | "readText" | "userCode" | "log">;
+
+/** How a dataset is opened and read, whichever split of it is meant. */
+interface Reading {
+  readonly host: DataHost;
+  readonly config: CommonConfig;
+  readonly options: ExampleOptions;
+  readonly skipBadRows: boolean;
+}
+
 /**
  * Reads the dataset of a configuration, for the purpose of its algorithm unless another is given, runs its processing_fn, and
- * cuts it into train, validation and test. Throws `file-missing`, `dataset-invalid`, `user-code-*`; with `skipBadRows` unset
- * also when any row cannot be used, naming the first.
+ * cuts it into train, validation and test; or opens it as a stream. Throws `file-missing`, `dataset-invalid`, `user-code-*`;
+ * with `skipBadRows` unset also when any row cannot be used, naming the first.
  */
 export async function loadDataset(
-  host: Pick<Host, "openDataset" | "readText" | "userCode" | "log">,
+  host: DataHost,
   config: CommonConfig,
   hasTemplate: boolean,
   skipBadRows: boolean,
@@ -88,44 +114,95 @@ export async function loadDataset(
   const { text_column: textColumn } = config;
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
-  const { config_name: subset } = config;
-  const read = async (name: string, split: string | readonly string[]) => {
-    const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-    const asset = await host.openDataset(name, { subset, split });
-    const file = await processRows(host, config, await readRows(asset, limit));
-    const set = readExamples(file, {
-      purpose,
-      hasTemplate,
-      ...(mapping && { columnMapping: mapping }),
-      ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
-    });
-    if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
-    return { file, set, part: asset.part };
+  const options: ExampleOptions = {
+    ...{ purpose, hasTemplate },
+    ...(mapping && { columnMapping: mapping }),
+    ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
   };
-  const name = config.dataset_name ?? "";
-  const { file, set, part } = await read(name, config.split);
+  const reading = { host, config, options, skipBadRows };
+  const asset = await openSplit(reading, config.dataset_name ?? "", config.split);
+  const { yes, note } = await streams(config, asset);
+  const dataset = yes ? await streamed(reading, asset) : await inMemory(reading, asset);
+  return note === undefined ? dataset : { ...dataset, notes: [note, ...dataset.notes] };
+}
+
+function openSplit(
+  { host, config }: Reading,
+  name: string,
+  split: string | readonly string[],
+): Promise<DatasetAsset> {
+  return host.openDataset(name, { subset: config.config_name, split });
+}
+
+/** The rows of an asset, all of them. */
+async function readSet(
+  { host, config, options, skipBadRows }: Reading,
+  asset: DatasetAsset,
+): Promise<{ readonly file: RowFile; readonly set: ExampleSet }> {
+  const limit = config.max_samples === null ? {} : { limit: config.max_samples };
+  const file = await processRows(host, config, await readRows(asset, limit));
+  const set = readExamples(file, options);
+  if (set.problemTotal > 0 && !skipBadRows) throw badRows(file.name, set);
+  return { file, set };
+}
+
+async function inMemory(reading: Reading, asset: DatasetAsset): Promise<Dataset> {
+  const { config } = reading;
+  const { file, set } = await readSet(reading, asset);
   const percent = config.percent ?? 100;
   const slice = sliceOf(config.split, set.examples);
   const examples = slice.slice(0, Math.max(1, Math.ceil((slice.length * percent) / 100)));
-  const whole = { file, set, part };
-  if (config.eval_dataset_name !== null) {
-    const other = await read(config.eval_dataset_name, ["validation", "test", "train"]);
-    return { ...whole, train: examples, validation: limited(other.set.examples, config), test: [] };
-  }
+  const own = await ownHeldOut(reading, asset);
   const { val_split_ratio: valSplitRatio, test_split_ratio: testSplitRatio, seed } = config;
-  // A dataset's own split is what is held out; only what it has not is cut from the rows that are trained on.
-  const ownValidation = valSplitRatio > 0 ? ownSplit(part, "validation") : undefined;
   const parts = splitRows(examples.length, {
-    valSplitRatio: ownValidation === undefined ? valSplitRatio : 0,
-    testSplitRatio: ownSplit(part, "test") === undefined ? testSplitRatio : 0,
+    valSplitRatio: own.validation ? 0 : valSplitRatio,
+    testSplitRatio: own.test ? 0 : testSplitRatio,
     seed,
   });
   const pick = (rows: readonly number[]) => rows.map((row) => examples[row] as Example);
-  const heldOut =
-    ownValidation === undefined ? pick(parts.validation) : (await read(name, ownValidation)).set.examples;
+  const elsewhere = own.validation && (await readSet(reading, own.validation)).set.examples;
+  const train = pick(parts.train);
+  const validation = limited(elsewhere ?? pick(parts.validation), config);
+  const test = pick(parts.test);
   return {
-    ...{ ...whole, train: pick(parts.train), test: pick(parts.test) },
-    validation: limited(heldOut, config),
+    ...{ file, set, train, validation, test, part: asset.part },
+    ...{ rowCount: file.rows.length, stream: undefined, notes: set.notes },
+    counts: { train: train.length, validation: validation.length, test: test.length },
+  };
+}
+
+async function streamed(reading: Reading, asset: DatasetAsset): Promise<Dataset> {
+  const { config } = reading;
+  const own = await ownHeldOut(reading, asset);
+  const input = {
+    ...reading,
+    asset,
+    elsewhere: { validation: own.validation !== undefined, test: own.test },
+  };
+  const dataset = await streamDataset(input);
+  if (!own.validation) return dataset;
+  const wanted = config.max_eval_samples ?? STREAM_EVAL_ROWS;
+  const { yes } = await streams({ ...config, streaming: null }, own.validation);
+  const validation = yes
+    ? await evaluationRows({ ...reading, asset: own.validation }, wanted)
+    : (await readSet(reading, own.validation)).set.examples.slice(0, wanted);
+  return { ...dataset, validation, counts: { ...dataset.counts, validation: validation.length } };
+}
+
+/** What is held out already: a dataset's own split, or another dataset. Only what there is not is cut from the rows. */
+async function ownHeldOut(
+  reading: Reading,
+  { part }: DatasetAsset,
+): Promise<{ readonly validation: DatasetAsset | undefined; readonly test: boolean }> {
+  const { config } = reading;
+  if (config.eval_dataset_name !== null) {
+    const splits = ["validation", "test", "train"];
+    return { validation: await openSplit(reading, config.eval_dataset_name, splits), test: true };
+  }
+  const own = config.val_split_ratio > 0 ? ownSplit(part, "validation") : undefined;
+  return {
+    validation: own === undefined ? undefined : await openSplit(reading, config.dataset_name ?? "", own),
+    test: ownSplit(part, "test") !== undefined,
   };
 }
 
@@ -158,20 +235,21 @@ function badRows(name: string, set: ExampleSet): AppError {
   );
 }
 
-/** Rows to tokens and targets, packed where the configuration asks for it. Throws `dataset-invalid`, `template-invalid`. */
-export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConfig): SftData {
-  const options: SftOptions = {
+/** How rows become tokens and targets. */
+export function sftOptions(config: SftConfig): SftOptions {
+  return {
     maxSeqLength: config.max_seq_length,
     assistantOnlyLoss: config.assistant_only_loss,
     packing: config.packing,
     ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
     ...templateVariables(config),
   };
-  const notes: string[] = [
-    ...dataset.set.notes,
-    ...withoutMeaning(dataset, config),
-    ...ofTemplate(tools, dataset.train),
-  ];
+}
+
+/** Rows to tokens and targets, packed where the configuration asks for it. Throws `dataset-invalid`, `template-invalid`. */
+export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConfig): SftData {
+  const options = sftOptions(config);
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
     if (examples.length === 0) return [];
     const built = buildSftExamples(examples, tools, { ...options, packing });
@@ -202,11 +280,7 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
 /** Preference rows to pairs of tokens. Throws `dataset-invalid`, `template-invalid`. */
 export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoConfig): PreferenceData {
   const { max_seq_length: maxSeqLength } = config;
-  const notes: string[] = [
-    ...dataset.set.notes,
-    ...withoutMeaning(dataset, config),
-    ...ofTemplate(tools, dataset.train),
-  ];
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const pairsOf = (examples: readonly Example[], what: string): readonly PreferencePair[] => {
     if (examples.length === 0) return [];
     const built = buildPreferenceExamples(examples, tools, { maxSeqLength, ...templateVariables(config) });
@@ -231,11 +305,7 @@ export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoCo
  */
 export function promptData(dataset: Dataset, tools: TextTools, config: GroupConfig | PpoConfig): PromptData {
   const { max_prompt_length: maxPromptLength } = config;
-  const notes: string[] = [
-    ...dataset.set.notes,
-    ...withoutMeaning(dataset, config),
-    ...ofTemplate(tools, dataset.train),
-  ];
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const promptsOf = (examples: readonly Example[], what: string): readonly PromptRow[] => {
     if (examples.length === 0) return [];
     const built = buildPrompts(examples, tools, { maxPromptLength, ...templateVariables(config) });
@@ -268,10 +338,10 @@ function leftOut(dropped: readonly DroppedRow[], what: string): string[] {
   return [`${dropped.length} ${what} were left out; the first because ${first.reason}.`];
 }
 
-/** Settings that mean nothing for these rows, when they are given: said, never dropped in silence. */
-function withoutMeaning({ part }: Dataset, config: CommonConfig): string[] {
+/** How the dataset was read, and settings that mean nothing for these rows: said, never dropped in silence. */
+export function datasetNotes({ part, notes: read }: Dataset, config: CommonConfig): string[] {
   const { config_name: subset, split, task_type: task } = config;
-  const notes: string[] = [];
+  const notes: string[] = [...read];
   if (subset !== null && !part) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
   if (!part && !/^train(\[|$)/.test(split))
     notes.push(`split (${split}): a file is one split, so its rows are used.`);

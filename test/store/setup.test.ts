@@ -16,6 +16,7 @@ const resolved: ResolvedSettings = {
 const preview: DataPreview = {
   name: "ahoy",
   rowCount: 10,
+  lookedAt: 10,
   columns: ["prompt"],
   roles: { prompt: "prompt" },
   format: "prompt",

@@ -80,6 +80,7 @@ describe("the roles of columns", () => {
     const data = {
       name: "d",
       rowCount: 2,
+      lookedAt: 2,
       columns: ["q", "answer", "id"],
       roles: { q: "prompt", answer: "answer", id: "id" },
       format: "prompt with answer",

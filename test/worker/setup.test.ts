@@ -130,6 +130,32 @@ describe("a row as the model sees it", () => {
     await expect(renderDataRow(mixed, config, 7, true)).rejects.toMatchObject({ code: "dataset-invalid" });
   });
 
+  it("is one of the first of a dataset that is streamed, of which the others are only counted", async () => {
+    const lines = Array.from({ length: 1500 }, (_, i) => (i === 3 ? "nonsense" : `{"text":"row ${i}"}`));
+    const rows = memoryAsset("rows.jsonl", new TextEncoder().encode(lines.join("\n")));
+    let read = 0;
+    const counting = {
+      ...rows,
+      read: (start: number, end: number) => {
+        read += end - start;
+        return rows.read(start, end);
+      },
+    };
+    const streamed = { ...host, openDataset: async () => counting };
+    const config = await configOf({ dataset_name: "rows.jsonl", streaming: true, val_split_ratio: 0 });
+    const preview = await previewData(streamed, config);
+    expect(preview).toMatchObject({ rowCount: 1500, lookedAt: 512, problemTotal: 1 });
+    expect(preview.splits.train + preview.splits.test).toBe(1500);
+    const { rowCount, ofFirst } = await renderDataRow(streamed, config, 5);
+    expect(ofFirst).toBe(true);
+    expect(rowCount).toBeLessThan(512);
+    await expect(renderDataRow(streamed, config, 900)).rejects.toThrow(
+      /streamed and shown by its first rows/,
+    );
+    // Once from end to end, then for each request no more than the first block.
+    expect(read).toBeLessThan(2.5 * rows.size);
+  });
+
   it("says which columns are missing for another method", async () => {
     const config = await configOf({ algorithm: "dpo", dataset_name: "arithmetic" });
     await expect(previewData(host, config)).rejects.toMatchObject({

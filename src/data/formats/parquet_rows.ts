@@ -17,11 +17,19 @@ export async function isParquet(asset: Asset): Promise<boolean> {
   return head.length === 4 && MAGIC.every((byte, i) => head[i] === byte);
 }
 
-/**
- * The rows of a Parquet file, one row group at a time, by ranges. Values become what JSON has: whole numbers beyond 2^53 are
- * texts, dates are ISO texts, bytes are lists. Throws `dataset-invalid` for a damaged file or a compression that is not read.
- */
-export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
+/** A Parquet file that is read by ranges of rows. */
+export interface ParquetRows {
+  /** Rows of each row group. */
+  readonly groups: readonly number[];
+  /**
+   * Rows [start, end), counted through all groups. Only their pages are read where the file says where its pages are
+   * (an offset index); else their row group is.
+   */
+  read(start: number, end: number): Promise<Record<string, unknown>[]>;
+}
+
+/** Reads what a Parquet file says of itself. Throws `dataset-invalid` for a damaged file or a compression that is not read. */
+export async function openParquet(asset: Asset): Promise<ParquetRows> {
   const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
   let failure: unknown;
   const file = {
@@ -38,28 +46,46 @@ export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
       }
     },
   };
-  try {
-    const metadata = await parquetMetadataAsync(file);
-    checkCompression(asset, metadata);
-    let rowStart = 0;
-    for (const { num_rows } of metadata.row_groups) {
-      if (sink.full) return;
-      const rowEnd = rowStart + Number(num_rows);
-      const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors: COMPRESSORS });
-      for (const [i, row] of rows.entries()) {
-        if (!sink.full) sink.row(rowStart + i + 1, plainRow(row));
-      }
-      rowStart = rowEnd;
+  const reading = async <T>(read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read();
+    } catch (cause) {
+      if (failure !== undefined) throw failure;
+      if (cause instanceof AppError) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new AppError(
+        "dataset-invalid",
+        `${asset.name} cannot be read as Parquet: ${why}. It is damaged or was cut; get it again.`,
+        { details: { file: asset.name }, cause },
+      );
     }
-  } catch (cause) {
-    if (failure !== undefined) throw failure;
-    if (cause instanceof AppError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError(
-      "dataset-invalid",
-      `${asset.name} cannot be read as Parquet: ${why}. It is damaged or was cut; get it again.`,
-      { details: { file: asset.name }, cause },
-    );
+  };
+  const metadata = await reading(async () => {
+    const found = await parquetMetadataAsync(file);
+    checkCompression(asset, found);
+    return found;
+  });
+  const options = { file, metadata, compressors: COMPRESSORS, useOffsetIndex: true };
+  return {
+    groups: metadata.row_groups.map(({ num_rows }) => Number(num_rows)),
+    read: (rowStart, rowEnd) =>
+      reading(async () => (await parquetReadObjects({ ...options, rowStart, rowEnd })).map(plainRow)),
+  };
+}
+
+/**
+ * The rows of a Parquet file, one row group at a time, by ranges. Values become what JSON has: whole numbers beyond 2^53 are
+ * texts, dates are ISO texts, bytes are lists. Throws `dataset-invalid` for a damaged file or a compression that is not read.
+ */
+export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
+  const { groups, read } = await openParquet(asset);
+  let rowStart = 0;
+  for (const rows of groups) {
+    if (sink.full) return;
+    for (const [i, row] of (await read(rowStart, rowStart + rows)).entries()) {
+      if (!sink.full) sink.row(rowStart + i + 1, row);
+    }
+    rowStart += rows;
   }
 }
 

@@ -214,7 +214,7 @@ function Preview() {
       <DataProblems data={data} />
       <DataTable data={data} />
       <RenderedRow />
-      <Histogram lengths={data.lengths} rows={data.rowCount} />
+      <Histogram lengths={data.lengths} />
     </div>
   );
 }

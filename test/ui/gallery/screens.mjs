@@ -43,6 +43,7 @@ const SCREENS = [
   ["start-nogpu", "no-webgpu", "/"],
   ["setup", "fresh", "/new"],
   ["setup-bad", "bad-rows", "/new"],
+  ["setup-streamed", "streamed", "/new"],
   ["setup-grpo", "fresh", "/new"],
   ["run-running", "running", "/run/r1"],
   ["run-preparing", "preparing", "/run/r1"],

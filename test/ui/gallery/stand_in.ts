@@ -78,6 +78,7 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
 const ARITHMETIC: DataPreview = {
   name: "arithmetic",
   rowCount: 1024,
+  lookedAt: 1024,
   columns: ["prompt", "answer"],
   roles: { prompt: "prompt", answer: "answer" },
   format: "prompt",
@@ -92,7 +93,7 @@ const ARITHMETIC: DataPreview = {
   splits: { train: 922, validation: 51, test: 51 },
   lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
 };
-const SUM: Omit<RenderedRowData, "row" | "rowCount" | "limit"> = {
+const SUM: Omit<RenderedRowData, "row" | "rowCount" | "ofFirst" | "limit"> = {
   reference: "176",
   question: [{ role: "user", content: "What is 99+77?" }],
   texts: [
@@ -147,7 +148,7 @@ const STATES: Readonly<Record<string, RunStatus>> = {
   },
 };
 
-/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows. */
+/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows, streamed. */
 export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
@@ -222,10 +223,11 @@ export function standIn(
     previewData: async ({ given }) => {
       await wait(50);
       if (given["dataset_name"] === "arithmetic") return ARITHMETIC;
-      const bad = scene === "bad-rows";
+      const bad = scene === "bad-rows" || scene === "streamed";
       return {
         name: "ahoy",
-        rowCount: 512,
+        rowCount: scene === "streamed" ? 1_000_000 : 512,
+        lookedAt: 512,
         columns: ["prompt", "completion"],
         roles: { prompt: "prompt", completion: "completion" },
         format: "prompt and completion, chats",
@@ -241,13 +243,16 @@ export function standIn(
             ]
           : [],
         problemTotal: bad ? 2 : 0,
-        notes: ["3 rows appear twice."],
+        notes:
+          scene === "streamed"
+            ? ["The dataset is streamed: 800190 rows to train on."]
+            : ["3 rows appear twice."],
         splits: { train: 410, validation: 51, test: 51 },
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
     renderRow: async ({ row, given }) => ({
-      ...{ row, rowCount: 512, limit: 64 },
+      ...{ row, rowCount: 512, ofFirst: scene === "streamed", limit: 64 },
       ...(given["dataset_name"] === "arithmetic"
         ? SUM
         : { reference: null, question: null, texts: [{ title: "", tokens: 27, pieces: PIECES }] }),
