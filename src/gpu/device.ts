@@ -47,15 +47,18 @@ export class Gpu {
   readonly capabilities: Capabilities;
   readonly pipelines: PipelineCache;
   /** Running totals, so that a benchmark can show that a step creates nothing. */
-  readonly counts = { buffers: 0, bytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
+  readonly counts = { buffers: 0, bytes: 0, peakBytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
+  /** Nothing is allocated and nothing can run: memory is only counted. See dryGpu. */
+  readonly isDry: boolean;
   #failure: AppError | undefined;
   #onLost: ((error: AppError) => void) | undefined;
   #closing = false;
-  /** Buffers since `freedOnError` was called; undefined outside. */
-  #created: Set<GPUBuffer> | undefined;
+  /** Buffers since each call of `owned` that is running, the innermost last. */
+  readonly #created: Set<GPUBuffer>[] = [];
 
-  constructor(device: GPUDevice, capabilities: Capabilities) {
+  constructor(device: GPUDevice, capabilities: Capabilities, isDry = false) {
     this.device = device;
+    this.isDry = isDry;
     this.capabilities = capabilities;
     this.pipelines = new PipelineCache(device);
     device.addEventListener("uncapturederror", (event) => {
@@ -97,28 +100,36 @@ export class Gpu {
   createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     this.counts.buffers += 1;
     this.counts.bytes += size;
+    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     const buffer = this.device.createBuffer({ label, size, usage });
-    this.#created?.add(buffer);
+    for (const created of this.#created) created.add(buffer);
     return buffer;
   }
 
   #free(buffer: GPUBuffer): void {
-    this.#created?.delete(buffer);
+    for (const created of this.#created) created.delete(buffer);
     this.counts.bytes -= buffer.size;
     buffer.destroy();
   }
 
-  /** Runs `allocate`. When it throws, every buffer that it made is freed: something smaller may be tried. One at a time. */
-  async freedOnError<T>(allocate: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `allocate`, and gives with its value what frees every buffer that it made. Those are freed at once when it throws:
+   * something smaller may be tried. Calls may lie within one another, but not overlap.
+   */
+  async owned<T>(allocate: () => T | Promise<T>): Promise<{ readonly value: T; free(): void }> {
     const created = new Set<GPUBuffer>();
-    this.#created = created;
+    const free = () => {
+      for (const buffer of [...created]) this.#free(buffer);
+      created.clear();
+    };
+    this.#created.push(created);
     try {
-      return await allocate();
+      return { value: await allocate(), free };
     } catch (error) {
-      for (const buffer of created) this.#free(buffer);
+      free();
       throw error;
     } finally {
-      this.#created = undefined;
+      this.#created.splice(this.#created.indexOf(created), 1);
     }
   }
 
