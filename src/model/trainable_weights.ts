@@ -1,9 +1,12 @@
 import { type ModelFolder, requireTensor } from "../formats/model_folder.ts";
+import { floatReads, readAhead } from "../formats/read_ahead.ts";
+import type { TensorSource } from "../formats/safetensors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { numel, type Tensor } from "../gpu/tensor.ts";
 import type { Weight } from "../kernels/linear/weight.ts";
 import { AppError } from "../lib/errors.ts";
 import { GROUPS, type GroupName, groupProjections } from "./lora.ts";
+import { pacedUpload } from "./paced_upload.ts";
 import type { ParamPool, PoolEntry, PoolName } from "./param_pool.ts";
 import { type LayerSpec, type ModelSpec, outputs } from "./spec.ts";
 import type { GroupWeights, ModelWeights, NormWeights, RowShard } from "./weights.ts";
@@ -150,7 +153,10 @@ export function bindWeights(spec: ModelSpec, pool: Pick<ParamPool, "param">, max
   };
 }
 
-/** Fills tensors made for `weightEntries` from the file, everything upcast to f32. Throws `model-invalid`. */
+/**
+ * Fills tensors made for `weightEntries` from the file, everything upcast to f32, a few slices at a time. On a device that
+ * only counts it checks the shapes alone. Throws `model-invalid`, `file-invalid`.
+ */
 export async function uploadWeights(
   gpu: Gpu,
   model: ModelFolder,
@@ -158,20 +164,24 @@ export async function uploadWeights(
   tensorOf: (label: string) => Tensor,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
-  for (const { label, names } of entries) {
-    for (const entry of names) {
-      const values = await readEntry(model, entry);
-      gpu.upload(tensorOf(label), values, 4 * entry.first);
-      onBytes(values.byteLength);
-    }
-  }
+  const upload = pacedUpload(gpu);
+  const reads = entries.flatMap(({ label, names }) =>
+    names.flatMap((entry) => {
+      const { source, start } = sourceOf(model, entry);
+      const range = [start, start + numel(entry.shape)] as const;
+      return floatReads(source, range, (values, at) =>
+        upload(tensorOf(label), values, 4 * (entry.first + at)),
+      );
+    }),
+  );
+  if (!gpu.isDry) await readAhead(reads, onBytes);
 }
 
-/** A name of the pool is a tensor of the file, or, with `[row]` behind it, some of its rows. */
-async function readEntry(
+/** A name of the pool is a tensor of the file, or, with `[row]` behind it, some of its rows: from element `start` on. */
+function sourceOf(
   model: ModelFolder,
   { name, shape, tableRows }: PoolName,
-): Promise<Float32Array<ArrayBuffer>> {
+): { readonly source: TensorSource; readonly start: number } {
   const [, table = name, row] = /^(.*)\[(\d+)\]$/.exec(name) ?? [];
   const source = requireTensor(model, table);
   const expected = tableRows === undefined ? shape : [tableRows, shape[1]];
@@ -182,6 +192,5 @@ async function readEntry(
       { details: { tensor: table } },
     );
   }
-  const start = Number(row ?? 0) * (shape[1] ?? 1);
-  return source.floats(start, start + numel(shape));
+  return { source, start: Number(row ?? 0) * (shape[1] ?? 1) };
 }
