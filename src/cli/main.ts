@@ -58,7 +58,7 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
     case "recipes":
       return recipes(args.words[0], output);
   }
-  installDawn();
+  installDawn({ defaultLimits: args.flag("default-limits") });
   switch (command) {
     case "train": {
       const more = { resume: args.flag("resume"), output: args.text("output"), skipBadRows };

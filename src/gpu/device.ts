@@ -41,6 +41,14 @@ export interface GpuOptions {
   readonly withoutFeatures?: readonly GPUFeatureName[];
 }
 
+/**
+ * Bytes of the largest tensor: what a buffer and a binding may have, in whole steps of the binding alignment. Some drivers'
+ * limits are no whole steps, such as 2^31 - 4.
+ */
+export function largestTensor({ limits }: Pick<Capabilities, "limits">): number {
+  return 256 * Math.floor(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / 256);
+}
+
 /** The one owner of a device: buffers, pipelines, errors and counts go through it. */
 export class Gpu {
   readonly device: GPUDevice;
@@ -139,8 +147,7 @@ export class Gpu {
    */
   tensor(label: string, shape: readonly number[]): Tensor {
     const size = Math.max(256, alignedBytes(4 * numel(shape)));
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.capabilities.limits;
-    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const most = largestTensor(this.capabilities);
     if (size > most) {
       throw new AppError(
         "gpu-out-of-memory",

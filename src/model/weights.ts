@@ -2,7 +2,7 @@ import { type ModelFolder, requireTensor } from "../formats/model_folder.ts";
 import { dequantizeNf4, quantizeNf4 } from "../formats/nf4.ts";
 import { floatReads, readAhead, slicedReads, type TensorRead } from "../formats/read_ahead.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, largestTensor } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Weight, WeightFormat } from "../kernels/linear/weight.ts";
 import { AppError, invariant } from "../lib/errors.ts";
@@ -168,9 +168,8 @@ class Loader {
     const source = this.source(`${name}.weight`, [rows, cols]);
     const format = this.formatOf(source);
     const rowBytes = cols * BYTES[format];
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.#gpu.capabilities.limits;
     // An even number of rows keeps every shard's bytes a multiple of 4 in 16-bit formats.
-    const perShard = 2 * Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / rowBytes / 2);
+    const perShard = 2 * Math.max(1, Math.floor(largestTensor(this.#gpu.capabilities) / rowBytes / 2));
     const shards: RowShard[] = [];
     for (let firstRow = 0; firstRow < rows; firstRow += perShard) {
       const count = Math.min(perShard, rows - firstRow);
@@ -254,7 +253,7 @@ class Loader {
     const total = sources.reduce((sum, source) => sum + source.byteLength, 0);
     const same = new Set(sources.map((source) => source.dtype)).size === 1;
     const whole = sources.every((source) => source.byteLength % 4 === 0);
-    return same && whole && total <= this.#gpu.capabilities.limits.maxStorageBufferBindingSize;
+    return same && whole && total <= largestTensor(this.#gpu.capabilities);
   }
 }
 
