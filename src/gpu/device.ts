@@ -24,6 +24,9 @@ const WANTED = {
 } as const;
 type WantedLimit = keyof typeof WANTED;
 
+/** Bytes that are read back at a time. */
+const READ_SLICE = 16 * 2 ** 20;
+
 /** WebGPU's guaranteed limits, to force them in tests. */
 export const DEFAULT_LIMITS: Readonly<Record<WantedLimit, number>> = {
   maxStorageBufferBindingSize: 128 * 2 ** 20,
@@ -171,21 +174,27 @@ export class Gpu {
     );
   }
 
-  /** Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. */
+  /**
+   * Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. What it
+   * takes of the GPU for that is no more than 16 MiB, freed at once.
+   */
   async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
     const size = Math.ceil(bytes / 4) * 4;
-    const staging = this.createBuffer(
-      `${tensor.label}.staging`,
-      size,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    );
-    const encoder = this.device.createCommandEncoder();
-    const { buffer, offset } = placeOf(tensor);
-    encoder.copyBufferToBuffer(buffer, offset + byteOffset, staging, 0, size);
-    this.device.queue.submit([encoder.finish()]);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.createBuffer(`${tensor.label}.staging`, Math.min(size, READ_SLICE), usage);
+    const result = new Uint8Array(bytes);
     try {
-      await staging.mapAsync(GPUMapMode.READ);
-      return staging.getMappedRange().slice(0, bytes);
+      for (let at = 0; at < size; at += READ_SLICE) {
+        const encoder = this.device.createCommandEncoder();
+        const { buffer, offset } = placeOf(tensor);
+        const part = Math.min(size - at, READ_SLICE);
+        encoder.copyBufferToBuffer(buffer, offset + byteOffset + at, staging, 0, part);
+        this.device.queue.submit([encoder.finish()]);
+        await staging.mapAsync(GPUMapMode.READ, 0, part);
+        result.set(new Uint8Array(staging.getMappedRange(0, part), 0, Math.min(part, bytes - at)), at);
+        staging.unmap();
+      }
+      return result.buffer;
     } catch (cause) {
       await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });

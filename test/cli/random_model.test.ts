@@ -2,12 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import {
-  type RandomDtype,
-  randomModel,
-  randomTensors,
-  tensorsOf,
-} from "../../src/cli/random_model/random_tensors.ts";
+import { randomModel } from "../../src/cli/random_model/random_folder.ts";
+import { type RandomDtype, randomTensors, tensorsOf } from "../../src/cli/random_model/random_tensors.ts";
 import { SHAPES } from "../../src/cli/random_model/shapes.ts";
 import { shardsFor, writeModel } from "../../src/cli/random_model/write_model.ts";
 import { openModelFolder } from "../../src/formats/model_folder.ts";
@@ -32,8 +28,9 @@ describe("shapes", () => {
     ["llama-3.2-1b", 1_235_814_400],
     ["gemma-3-270m", 268_098_176],
     ["gpt2", 124_439_808],
-  ])("%s has the parameters of its namesake", (name, parameters) => {
-    expect(randomModel(name, shape(name), options("BF16")).parameters).toBe(parameters);
+  ])("%s has the parameters of its namesake", async (name, parameters) => {
+    const { parameters: found } = await randomModel(name, shape(name), options("BF16"));
+    expect(found).toBe(parameters);
   });
 
   it("has a small one of every architecture", () => {
@@ -58,11 +55,15 @@ describe("a written model", () => {
       const shapes = [...model.tensors.values()].map((tensor) => `${tensor.name} ${tensor.shape.join()}`);
       const needed = tensorsOf(spec).map((tensor) => `${tensor.name} ${tensor.shape.join()}`);
       expect(shapes.sort()).toEqual(needed.sort());
+      const { model: nowhere } = await randomModel(name, shape(name), options(dtype));
+      expect([...nowhere.tensors.keys()].sort()).toEqual([...model.tensors.keys()].sort());
       for (const tensor of tensors) {
         const written = model.tensors.get(tensor.name);
         expect(written?.dtype).toBe(dtype);
         const [given, found] = [await tensor.bytes(), (await written?.bytes()) ?? new Uint8Array()];
         expect(Buffer.compare(given, found), tensor.name).toBe(0);
+        const made = (await nowhere.tensors.get(tensor.name)?.bytes()) ?? new Uint8Array();
+        expect(Buffer.compare(given, made), tensor.name).toBe(0);
       }
     },
   );

@@ -1,9 +1,6 @@
 import { DTYPE_BYTES, decodeFloats, encodeFloats } from "../../formats/dtype.ts";
-import type { ModelFolder } from "../../formats/model_folder.ts";
 import type { TensorSource } from "../../formats/safetensors.ts";
-import { memoryFolder } from "../../host/memory.ts";
 import { hash, pcg, Random } from "../../lib/random.ts";
-import { readModelSpec } from "../../model/registry.ts";
 import type { ModelSpec } from "../../model/spec.ts";
 import { weightEntries } from "../../model/trainable_weights.ts";
 
@@ -63,30 +60,4 @@ function draw(elements: Elements, first: number, table: Elements, key: number): 
     const word = pcg((at >>> 1) ^ key);
     elements[i] = table[at & 1 ? word >>> 16 : word & 0xffff] ?? 0;
   }
-}
-
-export interface RandomModel {
-  readonly model: ModelFolder;
-  readonly spec: ModelSpec;
-  readonly parameters: number;
-}
-
-/** A model that is nowhere: the same options give the same weights. Throws what a config.json is refused for. */
-export function randomModel(
-  name: string,
-  config: Readonly<Record<string, unknown>>,
-  options: RandomOptions,
-): RandomModel {
-  const spec = readModelSpec(config);
-  const tensors = randomTensors(spec, options);
-  const file = new TextEncoder().encode(JSON.stringify(config));
-  return {
-    spec,
-    model: {
-      ...{ name, config },
-      tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
-      folder: memoryFolder(name, { "config.json": file }),
-    },
-    parameters: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0) / DTYPE_BYTES[options.dtype],
-  };
 }
