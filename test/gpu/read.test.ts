@@ -6,7 +6,8 @@ const { gpu, tensor } = await testGpu();
 it("reads what is larger than a slice in slices, with no more memory than one", async () => {
   // 16 MiB are a slice.
   const count = (16 * 2 ** 20) / 4 + 5;
-  const values = Uint32Array.from({ length: count }, (_, i) => i);
+  const values = new Uint32Array(count);
+  for (let i = 0; i < count; i++) values[i] = i;
   const large = tensor("large", [count], values);
   const before = gpu.counts.bytes;
   const found = new Uint32Array(await gpu.read(large));
