@@ -22,9 +22,12 @@ const COMMANDS: Readonly<Record<string, Options>> = {
     ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
     ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
   },
+  cluster: { output: TEXT },
   diagnose: DEVICE,
   recipes: {},
 };
+
+const TAKES_A_WORD: ReadonlySet<string> = new Set(["recipes", "cluster"]);
 
 /** What was given on the command line, read by name. */
 export interface Arguments {
@@ -49,7 +52,7 @@ export function readArguments(command: string, rest: readonly string[]): Argumen
     throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
   }
   const { values, positionals } = parsed;
-  if (positionals.length > (command === "recipes" ? 1 : 0))
+  if (positionals.length > (TAKES_A_WORD.has(command) ? 1 : 0))
     throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
   return argumentsOf(positionals, values);
 }

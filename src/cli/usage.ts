@@ -5,6 +5,7 @@ export const USAGE = `npm run aligntune -- COMMAND [options]
   validate   check a configuration and show every value of it
   generate   answers of a model, with or without an adapter
   evaluate   loss, preferences or rewards on held-out rows
+  cluster    a run as a folder for TRL or AlignTune on other machines
   diagnose   what this machine's GPU is and allows
   recipes    the configurations that come with the program
 
@@ -60,6 +61,10 @@ The rows are those held out: eval_dataset_name, or val_split_ratio of the datase
   --temperature X          0, the default, takes the likeliest token
   --top-k N, --top-p X, --min-p X, --repetition-penalty X, --seed N
   --default-limits         use no more of the GPU's limits than WebGPU guarantees everywhere`,
+  cluster: `npm run aligntune -- cluster DIR --output OUT
+
+DIR is the folder of a run that has ended. OUT gets its weights, its rows as they were trained on, training_config.yaml for
+AlignTune, and train.py, which goes on with TRL on any number of GPUs. It needs Python there, not here.`,
   diagnose: "npm run aligntune -- diagnose [--json] [--default-limits]",
   recipes: "npm run aligntune -- recipes [NAME]\n\nLists the recipes, or prints the configuration of one.",
 };
