@@ -148,13 +148,22 @@ async function measureRun(host: Host, options: ModelRunOptions, config: RunConfi
 
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
-/** SFT and GRPO of a model of a published shape with random weights, on both backends: time, and memory against the plan. */
-export async function measureModel(options: ModelRunOptions): Promise<Section> {
+/**
+ * SFT and GRPO of a model of a published shape with random weights, on both backends: time, and memory against the plan.
+ * `onRun` hears of each run that is done.
+ */
+export async function measureModel(
+  options: ModelRunOptions,
+  onRun: (text: string) => void = () => {},
+): Promise<Section> {
   const { host, parameters } = await makeHost(options);
   const results: RunResult[] = [];
   for (const algorithm of ["sft", "grpo"] as const) {
-    for (const backend of ["trl", "unsloth"] as const)
-      results.push(await measureRun(host, options, configOf(options, algorithm, backend)));
+    for (const backend of ["trl", "unsloth"] as const) {
+      const result = await measureRun(host, options, configOf(options, algorithm, backend));
+      results.push(result);
+      onRun(`${algorithm} on ${backend}: ${milliseconds(result.step)} a step`);
+    }
   }
   return {
     title: `${options.shape}: ${figure(parameters / 1e6)} M parameters, LoRA r ${RANK}, ${options.rows} x ${options.tokens} tokens`,
