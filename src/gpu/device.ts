@@ -25,7 +25,7 @@ const WANTED = {
 type WantedLimit = keyof typeof WANTED;
 
 /** Bytes that are read back at a time. */
-const READ_SLICE = 16 * 2 ** 20;
+const READ_SLICE = 4 * 2 ** 20;
 
 /** WebGPU's guaranteed limits, to force them in tests. */
 export const DEFAULT_LIMITS: Readonly<Record<WantedLimit, number>> = {
@@ -176,7 +176,7 @@ export class Gpu {
 
   /**
    * Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. What it
-   * takes of the GPU for that is no more than 16 MiB, freed at once.
+   * takes of the GPU for that is no more than 4 MiB, freed at once.
    */
   async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
     const size = Math.ceil(bytes / 4) * 4;
