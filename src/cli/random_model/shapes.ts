@@ -17,6 +17,20 @@ const GEMMA3 = {
   ...{ model_type: "gemma3_text", hidden_activation: "gelu_pytorch_tanh", rms_norm_eps: 1e-6 },
   ...{ rope_theta: 1e6, rope_local_base_freq: 10000, attention_bias: false, tie_word_embeddings: true },
 };
+const MISTRAL = {
+  architectures: ["MistralForCausalLM"],
+  ...{ model_type: "mistral", hidden_act: "silu", rms_norm_eps: 1e-5 },
+};
+const PHI3 = {
+  architectures: ["Phi3ForCausalLM"],
+  ...{ model_type: "phi3", hidden_act: "silu", rms_norm_eps: 1e-5 },
+};
+/** transformers wants the softcaps as floats, which JSON does not keep apart from integers: the published are 50 and 30. */
+const GEMMA2 = {
+  architectures: ["Gemma2ForCausalLM"],
+  ...{ model_type: "gemma2", hidden_activation: "gelu_pytorch_tanh", rms_norm_eps: 1e-6 },
+  ...{ attn_logit_softcapping: 50.5, final_logit_softcapping: 30.5, rope_theta: 10000 },
+};
 const GPT2 = {
   architectures: ["GPT2LMHeadModel"],
   ...{ model_type: "gpt2", activation_function: "gelu_new", layer_norm_epsilon: 1e-5 },
@@ -109,6 +123,12 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     ...GEMMA3,
     ...sized({ ...TINY, layers: 6 }),
     ...{ query_pre_attn_scalar: 12, ...gemma3Layers(6, 8) },
+  },
+  "tiny-mistral": { ...MISTRAL, ...sized(TINY), rope_theta: 10000, sliding_window: 8 },
+  "tiny-phi3": { ...PHI3, ...sized(TINY), rope_theta: 10000, sliding_window: null },
+  "tiny-gemma2": {
+    ...{ ...GEMMA2, ...sized(TINY), tie_word_embeddings: true },
+    ...{ query_pre_attn_scalar: 12, sliding_window: 8 },
   },
   "tiny-gpt2": { ...GPT2, vocab_size: 1031, n_embd: 48, n_layer: 2, n_head: 4, n_positions: 256 },
   /** An embedding of 80 MiB in 16 bits and 160 in 32: more than the 128 MiB that every GPU binds. */
