@@ -54,13 +54,14 @@ async function openBackend(
   const plan = { ...enginePlan(prepared), profile, onBytes };
   const gpu = given ?? (await openGpu());
   try {
-    return await gpu.freedOnError(async () => {
+    const { value } = await gpu.owned(async () => {
       const chosen = { ...config, backend };
       const engine = await Engine.create(gpu, engineOptions(chosen, plan));
       const baseFormat = baseFormatOf(chosen);
       const method = await prepared.data.start({ gpu, engine, host, events, baseFormat });
       return { gpu, backend, engine, method };
     });
+    return value;
   } catch (error) {
     if (!given) gpu.close();
     throw error;

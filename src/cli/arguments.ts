@@ -8,20 +8,22 @@ const TEXT = { type: "string" } as const;
 const TEXTS = { type: "string", multiple: true } as const;
 const FLAG = { type: "boolean" } as const;
 const COMMON = { json: FLAG, help: FLAG };
+const DEVICE = { "default-limits": FLAG };
 const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
 
 /** The options of each command; any other is refused. */
 const COMMANDS: Readonly<Record<string, Options>> = {
-  train: { ...CONFIGURATION, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
+  train: { ...CONFIGURATION, ...DEVICE, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
   validate: CONFIGURATION,
-  evaluate: { ...CONFIGURATION, adapter: TEXT, "skip-bad-rows": FLAG },
+  evaluate: { ...CONFIGURATION, ...DEVICE, adapter: TEXT, "skip-bad-rows": FLAG },
   generate: {
+    ...DEVICE,
     ...{ model: TEXT, adapter: TEXT, prompt: TEXTS, prompts: TEXT, system: TEXT, raw: FLAG },
     ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
     ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
   },
   cluster: { output: TEXT },
-  diagnose: {},
+  diagnose: DEVICE,
   recipes: {},
 };
 

@@ -69,7 +69,7 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
       return cluster({ run: folder, output: target }, output);
     }
   }
-  installDawn();
+  installDawn({ defaultLimits: args.flag("default-limits") });
   switch (command) {
     case "train": {
       const more = { resume: args.flag("resume"), output: args.text("output"), skipBadRows };

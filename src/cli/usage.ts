@@ -29,6 +29,7 @@ ${CONFIGURATION}
   --output DIR         where the run goes; output_dir of the configuration by default
   --resume             continue the run in DIR from its last checkpoint
   --skip-bad-rows      go on without the rows that cannot be used
+  --default-limits     use no more of the GPU's limits than WebGPU guarantees everywhere
 
 Code that a configuration names (processing_fn, rewards of type custom) runs in a process of its own, with your rights: it can
 read your files and use the network. Read it before you train with a configuration of somebody else. A call that takes too
@@ -45,6 +46,7 @@ ${CONFIGURATION}`,
 ${CONFIGURATION}
   --adapter PATH       measure the model with this adapter (adapter_name_or_path)
   --skip-bad-rows      go on without the rows that cannot be used
+  --default-limits     use no more of the GPU's limits than WebGPU guarantees everywhere
 
 The rows are those held out: eval_dataset_name, or val_split_ratio of the dataset.`,
   generate: `npm run aligntune -- generate --model NAME|PATH (--prompt TEXT ... | --prompts FILE) [options]
@@ -57,11 +59,12 @@ The rows are those held out: eval_dataset_name, or val_split_ratio of the datase
   --max-new-tokens N       128 by default
   --samples N              answers to each prompt; 1 by default
   --temperature X          0, the default, takes the likeliest token
-  --top-k N, --top-p X, --min-p X, --repetition-penalty X, --seed N`,
+  --top-k N, --top-p X, --min-p X, --repetition-penalty X, --seed N
+  --default-limits         use no more of the GPU's limits than WebGPU guarantees everywhere`,
   cluster: `npm run aligntune -- cluster DIR --output OUT
 
 DIR is the folder of a run that has ended. OUT gets its weights, its rows as they were trained on, training_config.yaml for
 AlignTune, and train.py, which goes on with TRL on any number of GPUs. It needs Python there, not here.`,
-  diagnose: "npm run aligntune -- diagnose [--json]",
+  diagnose: "npm run aligntune -- diagnose [--json] [--default-limits]",
   recipes: "npm run aligntune -- recipes [NAME]\n\nLists the recipes, or prints the configuration of one.",
 };

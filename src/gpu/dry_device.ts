@@ -14,5 +14,5 @@ export function dryGpu(capabilities: Capabilities): Gpu {
     popErrorScope: async () => null,
     destroy: () => {},
   };
-  return new Gpu(device as unknown as GPUDevice, capabilities);
+  return new Gpu(device as unknown as GPUDevice, capabilities, true);
 }

@@ -28,10 +28,7 @@ export interface MemoryPlan {
  */
 export async function planMemory(capabilities: Capabilities, options: EngineOptions): Promise<MemoryPlan> {
   const gpu = dryGpu(capabilities);
-  const { bytes, recorders, model, profile } = await prepareEngine(gpu, {
-    ...options,
-    model: withoutContent(options.model),
-  });
+  const { bytes, recorders, model, profile } = await prepareEngine(gpu, options);
   const { shards } = model.pool;
   const trainable = shards.reduce((sum, shard) => sum + shard.params.bytes + shard.grads.bytes, 0);
   const ofValue = model.value ? valueShare(model.pool) : 0;
@@ -79,6 +76,15 @@ export async function planMemory(capabilities: Capabilities, options: EngineOpti
       help: "The batch, positions, metrics.",
     },
   ];
+  // What quantising takes is freed before the rest is allocated, so that it rarely counts.
+  const loading = gpu.counts.peakBytes - parts.reduce((sum, part) => sum + part.bytes, 0);
+  if (loading > 0) {
+    parts.push({
+      name: "Loading",
+      bytes: loading,
+      help: "Scratch space while the weights are read, beyond what training takes after it.",
+    });
+  }
   return { parts, model, profile };
 }
 

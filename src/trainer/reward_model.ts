@@ -297,5 +297,5 @@ export async function rewardModelBytes(
   const model = withoutContent(files.model);
   const head = model.tensors.get(HEAD) ?? files.head;
   const { recorder } = await makeParts(gpu, { ...options, files: { ...files, model, head } });
-  return gpu.counts.bytes + programBytes(gpu, [recorder]);
+  return Math.max(gpu.counts.bytes + programBytes(gpu, [recorder]), gpu.counts.peakBytes);
 }

@@ -228,10 +228,11 @@ describe.concurrent("the other commands", { timeout: 60_000 }, () => {
   });
 
   it("diagnose names the adapter from where the program was copied to", async () => {
-    const ended = await program.run(["diagnose", "--json"]);
+    const ended = await program.run(["diagnose", "--json", "--default-limits"]);
+    const limits = { maxStorageBufferBindingSize: 2 ** 27, maxBufferSize: 2 ** 28 };
     expect([ended.code, last(ended)]).toMatchObject([
       0,
-      { node: process.version, kind: expect.stringMatching(/cpu|gpu/) },
+      { node: process.version, kind: expect.stringMatching(/cpu|gpu/), limits },
     ]);
   });
 });

@@ -45,14 +45,16 @@ async function same(limited: GpuOptions, engineOptions: EngineOptions) {
   const chunks = arenaBytes(own, parts.recorders).length;
   const { embedding, head } = actual.engine.weights;
   own.close();
-  return { chunks, pool: actual.engine.pool.shards.length, embedding: embedding.length, head: head.length };
+  const moments = actual.engine.optimizer.tensors.map(([name]) => name);
+  const pool = actual.engine.pool.shards.length;
+  return { chunks, pool, moments, embedding: embedding.length, head: head.length };
 }
 
 describe("the same numbers", () => {
   it("with what WebGPU guarantees, and no optional feature", async () => {
     const withoutFeatures: GPUFeatureName[] = ["shader-f16", "subgroups", "timestamp-query"];
     const parts = await same({ limits: DEFAULT_LIMITS, withoutFeatures }, options(lora(tiny.spec)));
-    expect(parts).toEqual({ chunks: 1, pool: 1, embedding: 1, head: 1 });
+    expect(parts).toEqual({ chunks: 1, pool: 1, moments: ["m.0", "v.0"], embedding: 1, head: 1 });
     const own = await openGpu({ limits: DEFAULT_LIMITS, withoutFeatures });
     expect(own.device.limits.maxStorageBuffersPerShaderStage).toBe(8);
     expect(own.device.limits.maxComputeWorkgroupStorageSize).toBe(16384);
@@ -72,23 +74,27 @@ describe("the same numbers", () => {
     expect(parts.pool).toBeGreaterThan(2);
   });
 
-  // 12,288 bytes hold the largest entry of the pool, q, k and v together (96 x 32).
-  const more = { maxStorageBufferBindingSize: 12288, maxBufferSize: 12288 };
+  // 12,288 bytes hold the largest entry of the pool, q, k and v together (96 x 32); 8,192 hold each, but neither those nor
+  // gate and up. Some drivers' limits are no whole number of the 256 bytes that a binding is aligned to.
   it.each([
-    ["tied", tiny],
-    ["untied", untied],
-  ] as const)("with everything in shards: every weight, %s", async (_, own) => {
-    const parts = await same({ limits: more }, options({ kind: "full" }, own));
-    expect(parts).toMatchObject({ embedding: 3, head: 3 });
+    ["tied, projections together", tiny, 12540, { embedding: 3, head: 3 }],
+    ["untied, projections apart", untied, 8192, { embedding: 4, head: 4 }],
+  ] as const)("with everything in shards: every weight, %s", async (_, own, bytes, shards) => {
+    const limits = { maxStorageBufferBindingSize: bytes, maxBufferSize: bytes };
+    const parts = await same({ limits }, options({ kind: "full" }, own));
+    expect(parts).toMatchObject(shards);
     expect(parts.chunks).toBeGreaterThan(1);
     expect(parts.pool).toBeGreaterThan(2);
   });
 
-  it("with everything in shards: rematerialised and clipped", async () => {
+  it("with everything in shards: rematerialised, clipped, moments in 8 bits", async () => {
     const plain = options(lora(tiny.spec));
-    const optimizer = { ...plain.optimizer, maxGradNorm: 0.5 };
+    const optimizer = { ...plain.optimizer, kind: "adamw_8bit", maxGradNorm: 0.5 } as const;
     const parts = await same({ limits: few }, { ...plain, optimizer, rematerialize: true });
     expect(parts.pool).toBeGreaterThan(2);
+    // Small tensors have two f32 for each number, so that a shard of them has more moments than parameters.
+    expect(parts.moments).toEqual(expect.arrayContaining(["moments.0", "moments.0.1"]));
+    expect(new Set(parts.moments).size).toBe(parts.moments.length);
   });
 });
 

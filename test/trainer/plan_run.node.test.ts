@@ -104,12 +104,15 @@ describe("the plan of a run is what opening it takes", () => {
   ])("%s", async (_, settings, further) => {
     const plan = await planOf(settings);
     const before = gpu.counts.bytes;
+    gpu.counts.peakBytes = before;
     const trainer = await open(settings, gpu);
     if (settings.sample_every) await Sampler.create(trainer, configOf(settings));
     const taken = gpu.counts.bytes - before;
     // To the byte; in four bits a few parameters of kernels are numbers of the weights, which a plan does not read.
     const tolerance = settings.backend === "unsloth" ? 0.01 : 0;
     expect(Math.abs(total(plan) / taken - 1)).toBeLessThanOrEqual(tolerance);
+    // Nor is it ever more on the way there, when weights pass through scratch space.
+    expect((gpu.counts.peakBytes - before) / total(plan) - 1).toBeLessThanOrEqual(tolerance);
     expect(Object.keys(plan).sort()).toEqual([...BASE, ...further].sort());
   });
 });
