@@ -46,16 +46,19 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
   readonly pipelines: PipelineCache;
+  /** Nothing is allocated and nothing that is written is kept: what is costly to make need not be made. */
+  readonly isDry: boolean;
   /** Running totals, so that a benchmark can show that a step creates nothing. */
-  readonly counts = { buffers: 0, bytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
+  readonly counts = { buffers: 0, bytes: 0, peakBytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
   #failure: AppError | undefined;
   #onLost: ((error: AppError) => void) | undefined;
   #closing = false;
   /** Buffers since `freedOnError` was called; undefined outside. */
   #created: Set<GPUBuffer> | undefined;
 
-  constructor(device: GPUDevice, capabilities: Capabilities) {
+  constructor(device: GPUDevice, capabilities: Capabilities, isDry = false) {
     this.device = device;
+    this.isDry = isDry;
     this.capabilities = capabilities;
     this.pipelines = new PipelineCache(device);
     device.addEventListener("uncapturederror", (event) => {
@@ -96,16 +99,35 @@ export class Gpu {
 
   createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     this.counts.buffers += 1;
-    this.counts.bytes += size;
     const buffer = this.device.createBuffer({ label, size, usage });
+    this.counts.bytes += size;
+    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     this.#created?.add(buffer);
     return buffer;
   }
 
-  #free(buffer: GPUBuffer): void {
+  free(buffer: GPUBuffer): void {
     this.#created?.delete(buffer);
     this.counts.bytes -= buffer.size;
     buffer.destroy();
+  }
+
+  /**
+   * Whether the device gives buffers of these sizes all at once. They are freed again, and are in no count. Throws
+   * `gpu-out-of-memory`.
+   */
+  async probe(sizes: readonly number[]): Promise<void> {
+    const { buffers, peakBytes } = this.counts;
+    const made: GPUBuffer[] = [];
+    try {
+      await this.guarded("A try at the planned memory", () => {
+        for (const size of sizes) made.push(this.createBuffer("probe", size, GPUBufferUsage.STORAGE));
+      });
+    } finally {
+      for (const buffer of made) this.free(buffer);
+      Object.assign(this.counts, { buffers, peakBytes });
+    }
+    await this.idle();
   }
 
   /** Runs `allocate`. When it throws, every buffer that it made is freed: something smaller may be tried. One at a time. */
@@ -115,7 +137,7 @@ export class Gpu {
     try {
       return await allocate();
     } catch (error) {
-      for (const buffer of created) this.#free(buffer);
+      for (const buffer of created) this.free(buffer);
       throw error;
     } finally {
       this.#created = undefined;
@@ -134,7 +156,7 @@ export class Gpu {
       throw new AppError(
         "gpu-out-of-memory",
         `${label} needs ${size} bytes in one piece; this GPU allows ${most}.`,
-        { details: { tensor: label, bytes: size } },
+        { details: { tensor: label, bytes: size, limit: most } },
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -153,26 +175,31 @@ export class Gpu {
     );
   }
 
-  /** Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. */
+  /**
+   * Reads a tensor back, a slice at a time, waiting for all submitted work. For exports, checkpoints and tests; never in the
+   * loop.
+   */
   async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
-    const size = Math.ceil(bytes / 4) * 4;
-    const staging = this.createBuffer(
-      `${tensor.label}.staging`,
-      size,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    );
-    const encoder = this.device.createCommandEncoder();
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.createBuffer(`${tensor.label}.staging`, stagingBytes(bytes), usage);
     const { buffer, offset } = placeOf(tensor);
-    encoder.copyBufferToBuffer(buffer, offset + byteOffset, staging, 0, size);
-    this.device.queue.submit([encoder.finish()]);
+    const all = new Uint8Array(bytes);
     try {
-      await staging.mapAsync(GPUMapMode.READ);
-      return staging.getMappedRange().slice(0, bytes);
+      for (let start = 0; start < bytes; start += staging.size) {
+        const count = Math.min(staging.size, bytes - start);
+        const encoder = this.device.createCommandEncoder();
+        encoder.copyBufferToBuffer(buffer, offset + byteOffset + start, staging, 0, Math.ceil(count / 4) * 4);
+        this.device.queue.submit([encoder.finish()]);
+        await staging.mapAsync(GPUMapMode.READ);
+        all.set(new Uint8Array(staging.getMappedRange(), 0, count), start);
+        staging.unmap();
+      }
+      return all.buffer;
     } catch (cause) {
       await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
     } finally {
-      this.#free(staging);
+      this.free(staging);
     }
   }
 
@@ -219,6 +246,14 @@ async function settle<T>(
   } catch (error) {
     return { ok: false, error };
   }
+}
+
+/** Tensors are read back in slices of at most this: a checkpoint of any size needs no more memory than that. */
+const READ_SLICE = 16 * 2 ** 20;
+
+/** What reading so many bytes back takes on the device meanwhile. */
+export function stagingBytes(bytes: number): number {
+  return Math.min(READ_SLICE, Math.ceil(bytes / 4) * 4);
 }
 
 export function placeOf(tensor: Tensor) {

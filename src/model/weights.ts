@@ -1,5 +1,5 @@
 import { type ModelFolder, requireTensor } from "../formats/model_folder.ts";
-import { dequantizeNf4, quantizeNf4 } from "../formats/nf4.ts";
+import { dequantizeNf4, nf4Layout, quantizeNf4 } from "../formats/nf4.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -171,6 +171,11 @@ class Loader {
   async #quantized(source: TensorSource): Promise<Weight> {
     this.formatOf(source);
     const [rows = 0, cols = 0] = source.shape;
+    if (this.#gpu.isDry && this.#format === "nf4") {
+      const { words, ...places } = nf4Layout(rows * cols);
+      const tensor = this.#gpu.tensor(source.name, [words]);
+      return { tensor, format: "nf4", rows, cols, first: 0, nf4: { ...places, offset: 0 } };
+    }
     const quantized = quantizeNf4(await source.floats());
     this.#onBytes(source.byteLength);
     if (this.#format === "nf4-roundtrip") {

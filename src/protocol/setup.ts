@@ -104,9 +104,18 @@ export interface RenderedText {
   readonly tokens: number;
 }
 
-export interface MemoryPlan {
+export interface MemoryParts {
   readonly parts: readonly { readonly name: string; readonly bytes: number; readonly help: string }[];
   readonly total: number;
+}
+
+export interface MemoryPlan extends MemoryParts {
+  /** Bytes that the person allows; null where no bound is set. */
+  readonly budget: number | null;
+  /** It would take more than that, in every way in which it can be run. */
+  readonly tooLarge: boolean;
+  /** What memory decided otherwise than for the fastest way, and why. */
+  readonly notes: readonly string[];
 }
 
 export interface DownloadPlan {

@@ -1,11 +1,13 @@
-import { planRun } from "../api/plan_run.ts";
+import { budgetOf, choiceNote } from "../api/memory_choice.ts";
+import { type PlannedRun, planRun } from "../api/plan_run.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
 import { hubAddress } from "../lib/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
-import type { Diagnostics } from "../protocol/setup.ts";
+import type { Diagnostics, MemoryPlan } from "../protocol/setup.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { updateRun } from "../storage/runs.ts";
 import { buildCatalog } from "./catalog.ts";
@@ -45,6 +47,12 @@ function diagnostics(): Promise<Diagnostics> {
     capabilities = undefined;
   });
   return capabilities;
+}
+
+/** What the page shows of a plan. */
+function planOf({ parts, total, choice, refused, tooLarge }: PlannedRun, config: RunConfig): MemoryPlan {
+  const budget = budgetOf(config) ?? null;
+  return { parts, total, budget, tooLarge, notes: choiceNote(choice, refused) };
 }
 
 async function openStorage(): Promise<Database | undefined> {
@@ -115,8 +123,7 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
-      const parts = await planRun(host, config, await diagnostics());
-      return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
+      return planOf(await planRun(host, config, await diagnostics()), config);
     },
   };
 }

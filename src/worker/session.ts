@@ -1,5 +1,5 @@
 import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
-import { Sampler } from "../api/sampler.ts";
+import type { Sampler } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
@@ -57,7 +57,6 @@ export class Session {
     options: SessionOptions,
     journal: RunJournal,
     trainer: OpenTrainer,
-    sampler: Sampler | undefined,
   ) {
     this.options = options;
     this.runId = options.runId;
@@ -66,7 +65,7 @@ export class Session {
     this.#context = context;
     this.#journal = journal;
     this.#trainer = trainer;
-    this.#sampler = sampler;
+    this.#sampler = trainer.sampler;
     this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
   }
 
@@ -86,6 +85,7 @@ export class Session {
         skipBadRows,
         resumeStep,
         place: "the browser",
+        samples: true,
       },
       earlierLog: rows.map(toLogRow),
       onPreparing: (what, done, total) => {
@@ -106,8 +106,7 @@ export class Session {
           ),
       },
     });
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
-    session = new Session(context, options, journal, trainer, sampler);
+    session = new Session(context, options, journal, trainer);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
   }

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
-import { type Sample, Sampler } from "../../api/sampler.ts";
+import type { Sample, Sampler } from "../../api/sampler.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
 import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
@@ -52,11 +52,11 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   let samples: SampleRounds | undefined;
   const trainer = await openTrainer({
     ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
-    skipBadRows: args.skipBadRows,
+    ...{ skipBadRows: args.skipBadRows, samples: true },
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
   });
   try {
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
+    const { sampler } = trainer;
     for (const note of trainer.notes) output.say(`Note: ${note}`);
     announce(trainer, config, output);
     await openRunFolder(dir, loaded.text, resumeStep, earlierLog);

@@ -1,8 +1,9 @@
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { AlgorithmInfo, HeroMetric } from "../../protocol/catalog.ts";
 import { headlineOf } from "../../store/headline.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { type RunView, stepOf, totalStepsOf } from "../../store/runs.ts";
-import { formatBytes, formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
+import { formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
 import { ProgressBar } from "../parts/status.tsx";
 
 interface Stat {

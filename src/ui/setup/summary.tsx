@@ -1,5 +1,6 @@
 import { useRef, useState } from "react";
 import { navigate } from "wouter/use-hash-location";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { DownloadPlan, MemoryPlan } from "../../protocol/setup.ts";
 import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
@@ -18,7 +19,7 @@ import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
+import { formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
 import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
 
