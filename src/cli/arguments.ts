@@ -13,7 +13,7 @@ const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
 /** The options of each command; any other is refused. */
 const COMMANDS: Readonly<Record<string, Options>> = {
   train: { ...CONFIGURATION, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
-  validate: CONFIGURATION,
+  validate: { ...CONFIGURATION, memory: FLAG },
   evaluate: { ...CONFIGURATION, adapter: TEXT, "skip-bad-rows": FLAG },
   generate: {
     ...{ model: TEXT, adapter: TEXT, prompt: TEXTS, prompts: TEXT, system: TEXT, raw: FLAG },

@@ -118,6 +118,19 @@ export interface MemoryPlan extends MemoryParts {
   readonly notes: readonly string[];
 }
 
+/** A change of settings that makes a run smaller. */
+export interface MemoryAdvice {
+  /** Empty where a person has to choose: another model. */
+  readonly change: Readonly<Record<string, number | string | boolean>>;
+  readonly label: string;
+  /** What it costs. */
+  readonly harm: string;
+  /** What the run would take then; null where that is not known. */
+  readonly bytes: number | null;
+  /** Whether that is within the bound; null where none is known. */
+  readonly fits: boolean | null;
+}
+
 export interface DownloadPlan {
   readonly parts: readonly DownloadPart[];
   readonly total: number;

@@ -1,3 +1,5 @@
+import { adviseMemory } from "../api/memory_advice.ts";
+import type { SettingsChange } from "../api/memory_changes.ts";
 import { budgetOf, choiceNote } from "../api/memory_choice.ts";
 import { type PlannedRun, planRun } from "../api/plan_run.ts";
 import type { RunConfig } from "../config/fields.ts";
@@ -74,7 +76,8 @@ type SetupMethod =
   | "renderRow"
   | "setHub"
   | "planDownload"
-  | "planMemory";
+  | "planMemory"
+  | "adviseMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, SetupMethod> {
@@ -125,7 +128,26 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
       const { config } = await requireConfig(named);
       return planOf(await planRun(host, config, await diagnostics()), config);
     },
+    adviseMemory: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      await requireConfig(named);
+      const configWith = (change: SettingsChange) => changedConfig(named, change);
+      return { advice: await adviseMemory({ host, capabilities: await diagnostics(), configWith }) };
+    },
   };
+}
+
+/** The settings with a change on top, when they can be run. */
+async function changedConfig(
+  { given, ...named }: Parameters<typeof requireConfig>[0],
+  change: SettingsChange,
+): Promise<RunConfig | undefined> {
+  try {
+    return (await requireConfig({ ...named, given: { ...given, ...change } })).config;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "config-invalid") return undefined;
+    throw error;
+  }
 }
 
 /** What the browser itself says of this worker. */

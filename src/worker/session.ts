@@ -5,7 +5,7 @@ import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import { AppError } from "../lib/errors.ts";
 import { toWire } from "../protocol/rpc.ts";
-import type { Download, MetricRow, RunProgress, RunStatus } from "../protocol/runs.ts";
+import type { Download, MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
@@ -123,6 +123,13 @@ export class Session {
     return this.#running !== undefined;
   }
 
+  /** What was planned of the GPU's memory, and the most that was taken so far. */
+  get memory(): RunMemory {
+    const { gpu, memory } = this.#trainer;
+    const { parts, total } = memory;
+    return { plan: { parts, total }, peak: gpu.counts.peakBytes };
+  }
+
   get status(): RunStatus {
     return this.#state;
   }
@@ -178,6 +185,7 @@ export class Session {
     this.#journal.record({
       status: "failed",
       step: this.step,
+      memory: this.memory,
       error: { code: wire.code, message: wire.message },
     });
     this.#journal.goodbye();
@@ -212,6 +220,7 @@ export class Session {
       this.#tell({ state: "done", step, stoppedEarly, reason });
       this.#journal.record({ status: stoppedEarly ? "stopped" : "finished", step });
     }
+    this.#journal.record({ memory: this.memory });
     this.#journal.goodbye();
     await this.#journal.settled();
   }
@@ -226,11 +235,11 @@ export class Session {
     if (now - this.#heartbeatAt < HEARTBEAT_MS) return;
     this.#heartbeatAt = now;
     this.#journal.heartbeat(step);
-    this.#journal.record({ step, status: "running" });
+    this.#journal.record({ step, status: "running", memory: this.memory });
   }
 
   onCheckpoint(step: number, bestStep: number | null): void {
-    this.#journal.record({ step, bestStep });
+    this.#journal.record({ step, bestStep, memory: this.memory });
     this.#journal.log("info", `Checkpoint of step ${step} saved.`);
     this.#journal.flush();
     void this.#tellCheckpoint(step, bestStep);
@@ -267,6 +276,7 @@ export class Session {
       tokensPerSecond: known ? this.#tokens / seconds : null,
       secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
       gpuBytes: this.#trainer.gpu.counts.bytes,
+      gpuPeakBytes: this.#trainer.gpu.counts.peakBytes,
     };
     this.#context.emit({ type: "progress", runId: this.runId, progress });
   }
