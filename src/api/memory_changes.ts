@@ -69,7 +69,7 @@ function shorter(config: RunConfig): ChangeLadder {
   if (!("max_completion_length" in config)) {
     const now = config.max_seq_length;
     return {
-      rungs: halves(now, 32).map((length) => ({ max_seq_length: length })),
+      rungs: halves(now, 16).map((length) => ({ max_seq_length: length })),
       label: ({ max_seq_length: length }) => `Maximum length: ${now} → ${length} tokens`,
       harm: () => "Longer rows are cut.",
       cuts: true,

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createSftTrainer } from "../../src/api/create_trainer.ts";
+import { adviseMemory } from "../../src/api/memory_advice.ts";
 import { openTrainer } from "../../src/api/open_trainer.ts";
 import { planRun } from "../../src/api/plan_run.ts";
 import type { Settings } from "../../src/config/fields.ts";
@@ -220,4 +221,73 @@ describe("what memory decides", () => {
       /^arena/,
     );
   });
+});
+
+describe("advice", () => {
+  const advise = (settings: Settings, capabilities = gpu.capabilities) =>
+    adviseMemory({ host, capabilities, configWith: async (change) => configOf({ ...settings, ...change }) });
+
+  it("says what each change would take by the plan itself, and goes on until it fits", async () => {
+    const settings: Settings = { algorithm: "sft", gradient_checkpointing: true };
+    const { total } = await planOf(settings);
+    const alone = await planOf({ ...settings, forward_batch_size: 2, eval_batch_size: 2 });
+    const bound = { ...settings, gpu_memory_gb: alone.total / 1e9 };
+    const [rows, fourBits] = await advise(bound);
+    expect(rows).toMatchObject({
+      change: { forward_batch_size: 2 },
+      bytes: alone.total,
+      fits: true,
+      label: "Rows on the GPU at once: 4 → 2",
+    });
+    const unsloth = await planOf({ ...settings, backend: "unsloth" });
+    expect(fourBits).toMatchObject({ change: { backend: "unsloth" }, bytes: unsloth.total });
+    // Without a bound nothing is known to fit, and one step of each is said.
+    const open = await advise(settings);
+    expect(open[0]).toEqual({ ...rows, fits: null });
+    for (const { bytes } of open) expect(bytes ?? 0).toBeLessThan(total);
+    expect(open.at(-1)).toMatchObject({ change: {}, bytes: null });
+  });
+
+  it("puts changes together where none is enough alone, and counts the rows that a shorter length cuts", async () => {
+    const settings: Settings = { algorithm: "sft", max_seq_length: 64, lora_rank: 4 };
+    const all = await planOf({
+      ...{ ...settings, forward_batch_size: 1, eval_batch_size: 1, backend: "unsloth" },
+    });
+    const advice = await advise({ ...settings, gpu_memory_gb: all.total / 1e9 });
+    const last = advice.at(-2);
+    expect(last).toMatchObject({ label: "The first 2 of these together", fits: true, bytes: all.total });
+    const cut = advice.find(({ change }) => "max_seq_length" in change);
+    expect(cut?.harm).toMatch(/^[1-9]\d* of 14 rows (is|are) cut\.$/);
+  });
+
+  it("is given where one piece is larger than the device allows, which the plan says", async () => {
+    const { limits } = gpu.capabilities;
+    const small = { ...gpu.capabilities, limits: { ...limits, maxStorageBufferBindingSize: 250_000 } };
+    const settings: Settings = { algorithm: "sft" };
+    await expect(planRun(host, configOf(settings), small)).rejects.toMatchObject({
+      code: "gpu-out-of-memory",
+      message: expect.stringMatching(/needs \d+ bytes in one piece; this GPU allows 250000/),
+    });
+    const [rows] = await advise(settings, small);
+    expect(rows).toMatchObject({ change: { forward_batch_size: expect.any(Number) } });
+  });
+});
+
+it("reads no more of the weights than their header", async () => {
+  let read = 0;
+  const folder = await host.openModel("aligntune-tiny");
+  const counting = async (file: string) => {
+    const asset = await folder.open(file);
+    if (!asset || !file.endsWith(".safetensors")) return asset;
+    const readCounted = (start: number, end: number) => {
+      read += end - start;
+      return asset.read(start, end);
+    };
+    return { ...asset, size: asset.size, read: readCounted };
+  };
+  const openModel = async () => ({ ...folder, open: counting });
+  const config = configOf({ algorithm: "sft", backend: "auto", gpu_memory_gb: 0.001 });
+  expect((await planRun({ ...host, openModel }, config, gpu.capabilities)).tooLarge).toBe(true);
+  expect(read).toBeGreaterThan(0);
+  expect(read).toBeLessThan(20_000);
 });
