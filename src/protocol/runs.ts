@@ -41,8 +41,6 @@ export interface RunProgress {
   readonly tokensPerSecond: number | null;
   /** From this session's own rate; null until five steps were made. */
   readonly secondsLeft: number | null;
-  /** What the run holds of the GPU's memory. */
-  readonly gpuBytes: number;
   /** The most that it held at any time. */
   readonly gpuPeakBytes: number;
 }

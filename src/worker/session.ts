@@ -275,7 +275,6 @@ export class Session {
       epoch: this.#trainer.epoch,
       tokensPerSecond: known ? this.#tokens / seconds : null,
       secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
-      gpuBytes: this.#trainer.gpu.counts.bytes,
       gpuPeakBytes: this.#trainer.gpu.counts.peakBytes,
     };
     this.#context.emit({ type: "progress", runId: this.runId, progress });

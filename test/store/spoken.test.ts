@@ -13,7 +13,7 @@ function at(step: number): RunView | undefined {
     epoch: 0,
     tokensPerSecond: 1,
     secondsLeft: 40,
-    gpuBytes: 1,
+   
     gpuPeakBytes: 1,
   };
   return reduce(running, { type: "progress", runId: "a", progress }).runs["a"];

@@ -340,7 +340,6 @@ export function standIn(
           epoch: 1.34,
           tokensPerSecond: 1240,
           secondsLeft: 65,
-          gpuBytes: 77_800_000,
           gpuPeakBytes: 77_900_000,
         },
       });
