@@ -140,7 +140,9 @@ async function openScoring(
   planned: NonNullable<Prepared["rewardModel"]>,
   { gpu, engine, baseFormat, events }: StartParts,
 ): Promise<NonNullable<ScorerTools["rewardModel"]>> {
-  const model = await RewardModel.create(gpu, { ...planned, baseFormat, profile: engine.profile });
+  const model = await RewardModel.create(gpu, {
+    ...{ ...planned, baseFormat, profile: engine.profile, arena: engine.arena },
+  });
   let told = false;
   return async (items) => {
     const texts = items.map(({ prompt, completion }) => ({ prompt: prompt as Turns, completion }));
@@ -156,8 +158,8 @@ async function openScoring(
 }
 
 function openGenerator(gpu: Gpu, engine: Engine, sizes: Generation): Promise<Generator> {
-  const { spec, weights, adapter, profile } = engine;
-  return Generator.create(gpu, { spec, weights, adapter, profile, ...sizes });
+  const { spec, weights, adapter, profile, arena } = engine;
+  return Generator.create(gpu, { spec, weights, adapter, profile, arena, ...sizes });
 }
 
 interface GeneratedParts {

@@ -171,9 +171,9 @@ async function predict(
   const { templateVariables: variables } = templateVariables(config);
   const ids = prompts.map((prompt) => promptIds(asTurns(prompt, tools, config), tools, variables));
   const longest = Math.max(...ids.map((prompt) => prompt.length));
-  const { weights, adapter, profile } = engine;
+  const { weights, adapter, profile, arena } = engine;
   const generator = await Generator.create(gpu, {
-    ...{ spec, weights, adapter, profile, maxSequences: Math.min(prompts.length, 16) },
+    ...{ spec, weights, adapter, profile, arena, maxSequences: Math.min(prompts.length, 16) },
     ...{ maxPromptTokens: longest, maxLength: longest + maxNewTokens },
   });
   const greedy: Sampling = {

@@ -23,17 +23,20 @@ export interface SamplePrompt {
 /** Prompts that the page shows answers to, when the configuration names none. */
 const DEFAULT_PROMPTS = 4;
 
+/** What answers, and what it is asked. */
+type Sampled = Pick<OpenTrainer, "engine" | "gpu" | "spec" | "tools" | "dataset">;
+
 /** Answers of a model in training to fixed prompts. Greedy unless the configuration says otherwise. */
 export class Sampler {
   readonly #generator: Generator;
   readonly #prompts: readonly SamplePrompt[];
-  readonly #trainer: OpenTrainer;
+  readonly #trainer: Sampled;
   readonly #config: CommonConfig;
 
   private constructor(
     generator: Generator,
     prompts: readonly SamplePrompt[],
-    trainer: OpenTrainer,
+    trainer: Sampled,
     config: CommonConfig,
   ) {
     this.#generator = generator;
@@ -46,16 +49,17 @@ export class Sampler {
    * Plans generation beside a trainer: the prompts of sample_prompts, else of the first held-out rows. Undefined when there
    * is nothing to ask. Throws `gpu-out-of-memory`.
    */
-  static async create(trainer: OpenTrainer, config: CommonConfig): Promise<Sampler | undefined> {
+  static async create(trainer: Sampled, config: CommonConfig): Promise<Sampler | undefined> {
     const { engine, gpu, spec } = trainer;
     const prompts = samplePrompts(trainer, config);
     if (prompts.length === 0) return undefined;
-    const { weights, adapter, profile } = engine;
+    const { weights, adapter, profile, arena } = engine;
     const generator = await Generator.create(gpu, {
       spec,
       weights,
       adapter,
       profile,
+      arena,
       ...sizesFor(prompts, config),
     });
     return new Sampler(generator, prompts, trainer, config);

@@ -14,7 +14,7 @@ const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
 /** The options of each command; any other is refused. */
 const COMMANDS: Readonly<Record<string, Options>> = {
   train: { ...CONFIGURATION, ...DEVICE, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
-  validate: CONFIGURATION,
+  validate: { ...CONFIGURATION, memory: FLAG },
   evaluate: { ...CONFIGURATION, ...DEVICE, adapter: TEXT, "skip-bad-rows": FLAG },
   generate: {
     ...DEVICE,

@@ -54,8 +54,11 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
   }
   const skipBadRows = args.flag("skip-bad-rows");
   switch (command) {
-    case "validate":
-      return validate(configurationOf(command, args), output);
+    case "validate": {
+      const memory = args.flag("memory");
+      if (memory) installDawn();
+      return validate({ ...configurationOf(command, args), memory }, output);
+    }
     case "recipes":
       return recipes(args.words[0], output);
     case "cluster": {

@@ -38,9 +38,11 @@ long is ended. Such code is one file that imports nothing; Python has its standa
 DIR gets the adapter in PEFT's format (or the whole model), README.md, training_config.yaml, trainer_state.json,
 metrics.jsonl, samples.jsonl, and checkpoint-STEP folders; with rewards also rollouts.jsonl, which a run can be trained
 on again (rollouts_path). Ctrl-C finishes the step, saves and exits with 130.`,
-  validate: `npm run aligntune -- validate (--config FILE | --recipe NAME) [--set KEY=VALUE ...]
+  validate: `npm run aligntune -- validate (--config FILE | --recipe NAME) [options]
 
-${CONFIGURATION}`,
+${CONFIGURATION}
+  --memory             also what the run would take of the GPU, part by part, and what would make it smaller where that is more
+                       than gpu_memory_gb; reads the data, and of the model config.json and the headers of its weights`,
   evaluate: `npm run aligntune -- evaluate (--config FILE | --recipe NAME) [options]
 
 ${CONFIGURATION}

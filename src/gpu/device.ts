@@ -57,10 +57,10 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
   readonly pipelines: PipelineCache;
+  /** Nothing is allocated and nothing that is written is kept: what is costly to make need not be made. */
+  readonly isDry: boolean;
   /** Running totals, so that a benchmark can show that a step creates nothing. */
   readonly counts = { buffers: 0, bytes: 0, peakBytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
-  /** Nothing is allocated and nothing can run: memory is only counted. See dryGpu. */
-  readonly isDry: boolean;
   #failure: AppError | undefined;
   #onLost: ((error: AppError) => void) | undefined;
   #closing = false;
@@ -117,10 +117,28 @@ export class Gpu {
     return buffer;
   }
 
-  #free(buffer: GPUBuffer): void {
+  free(buffer: GPUBuffer): void {
     for (const created of this.#created) created.delete(buffer);
     this.counts.bytes -= buffer.size;
     buffer.destroy();
+  }
+
+  /**
+   * Whether the device gives buffers of these sizes all at once. They are freed again, and are in no count. Throws
+   * `gpu-out-of-memory`.
+   */
+  async probe(sizes: readonly number[]): Promise<void> {
+    const { buffers, peakBytes } = this.counts;
+    const made: GPUBuffer[] = [];
+    try {
+      await this.guarded("A try at the planned memory", () => {
+        for (const size of sizes) made.push(this.createBuffer("probe", size, GPUBufferUsage.STORAGE));
+      });
+    } finally {
+      for (const buffer of made) this.free(buffer);
+      Object.assign(this.counts, { buffers, peakBytes });
+    }
+    await this.idle();
   }
 
   /**
@@ -130,7 +148,7 @@ export class Gpu {
   async owned<T>(allocate: () => T | Promise<T>): Promise<{ readonly value: T; free(): void }> {
     const created = new Set<GPUBuffer>();
     const free = () => {
-      for (const buffer of [...created]) this.#free(buffer);
+      for (const buffer of [...created]) this.free(buffer);
       created.clear();
     };
     this.#created.push(created);
@@ -155,7 +173,7 @@ export class Gpu {
       throw new AppError(
         "gpu-out-of-memory",
         `${label} needs ${size} bytes in one piece; this GPU allows ${most}.`,
-        { details: { tensor: label, bytes: size } },
+        { details: { tensor: label, bytes: size, limit: most } },
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -175,13 +193,13 @@ export class Gpu {
   }
 
   /**
-   * Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. What it
-   * takes of the GPU for that is no more than 4 MiB, freed at once.
+   * Reads a tensor back, a slice at a time, waiting for all submitted work. For exports, checkpoints and tests; never in the
+   * loop.
    */
   async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
     const size = Math.ceil(bytes / 4) * 4;
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const staging = this.createBuffer(`${tensor.label}.staging`, Math.min(size, READ_SLICE), usage);
+    const staging = this.createBuffer(`${tensor.label}.staging`, stagingBytes(bytes), usage);
     const result = new Uint8Array(bytes);
     try {
       for (let at = 0; at < size; at += READ_SLICE) {
@@ -199,7 +217,7 @@ export class Gpu {
       await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
     } finally {
-      this.#free(staging);
+      this.free(staging);
     }
   }
 
@@ -246,6 +264,11 @@ async function settle<T>(
   } catch (error) {
     return { ok: false, error };
   }
+}
+
+/** What reading so many bytes back takes on the device meanwhile. */
+export function stagingBytes(bytes: number): number {
+  return Math.min(READ_SLICE, Math.ceil(bytes / 4) * 4);
 }
 
 export function placeOf(tensor: Tensor) {

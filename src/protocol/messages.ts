@@ -17,6 +17,7 @@ import type {
   DataPreview,
   Diagnostics,
   DownloadPlan,
+  MemoryAdvice,
   MemoryPlan,
   RenderedRowData,
   ResolvedSettings,
@@ -75,6 +76,11 @@ export interface Requests {
   planMemory: {
     params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
     result: MemoryPlan;
+  };
+  /** How the run could take less memory, the least harm first. Rejects as planMemory does, but not for memory. */
+  adviseMemory: {
+    params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
+    result: { advice: readonly MemoryAdvice[] };
   };
   /** Scores one answer to a row of the dataset. What the reward's own code does wrong is in `error`. */
   tryReward: {

@@ -109,9 +109,31 @@ export interface RenderedText {
   readonly tokens: number;
 }
 
-export interface MemoryPlan {
+export interface MemoryParts {
   readonly parts: readonly { readonly name: string; readonly bytes: number; readonly help: string }[];
   readonly total: number;
+}
+
+export interface MemoryPlan extends MemoryParts {
+  /** Bytes that the person allows; null where no bound is set. */
+  readonly budget: number | null;
+  /** It would take more than that, in every way in which it can be run. */
+  readonly tooLarge: boolean;
+  /** What memory decided otherwise than for the fastest way, and why. */
+  readonly notes: readonly string[];
+}
+
+/** A change of settings that makes a run smaller. */
+export interface MemoryAdvice {
+  /** Empty where a person has to choose: another model. */
+  readonly change: Readonly<Record<string, number | string | boolean>>;
+  readonly label: string;
+  /** What it costs. */
+  readonly harm: string;
+  /** What the run would take then; null where that is not known. */
+  readonly bytes: number | null;
+  /** Whether that is within the bound; null where none is known. */
+  readonly fits: boolean | null;
 }
 
 export interface DownloadPlan {

@@ -91,7 +91,7 @@ export class Generator {
     const parts = await makeParts(gpu, options);
     const adapters = withBase && adapter ? [adapter, undefined] : [adapter];
     const recorders = adapters.flatMap((each) => recordParts(options, parts, each));
-    const planned = await planPrograms(gpu, recorders);
+    const planned = await planPrograms(gpu, recorders, options.arena);
     const programs: Programs[] = [];
     for (let i = 0; i + 1 < planned.length; i += 2) {
       const [prefill, decode] = planned.slice(i, i + 2);

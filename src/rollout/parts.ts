@@ -1,3 +1,4 @@
+import type { Arena } from "../gpu/arena.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -23,6 +24,8 @@ export interface GeneratorOptions {
   readonly withBase?: boolean;
   /** Rotary tables for at least `maxLength` positions, where the caller has some already. */
   readonly rope?: Readonly<Record<string, Tensor>> | undefined;
+  /** Scratch memory of programs that never run while a request is served, to be shared; of its own when absent. */
+  readonly arena?: Arena | undefined;
   /** Sequences side by side; fewer where a binding does not hold as many. Further ones wait for their turn. */
   readonly maxSequences: number;
   /** Prompt tokens in one prefill: no prompt may be longer than this and one. */

@@ -27,6 +27,14 @@ export interface RunRecord {
   readonly error: { readonly code: string; readonly message: string } | null;
   /** Why it paused without being asked to; absent in what older versions stored. */
   readonly reason?: string | null;
+  /** What was planned of the GPU's memory, part by part, and the most that was taken, in bytes; absent in older ones. */
+  readonly memory?: {
+    readonly plan: {
+      readonly parts: readonly { readonly name: string; readonly bytes: number; readonly help: string }[];
+      readonly total: number;
+    };
+    readonly peak: number;
+  };
 }
 
 /** A row of an append-only journal of a run: metrics, samples or log lines. */

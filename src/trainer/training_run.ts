@@ -306,7 +306,10 @@ export class TrainingRun {
       data: { ...this.#loop, epoch: this.#epoch, method: method.state() },
       scheduler: { totalSteps: this.totalSteps },
       metrics: { window: numbersToText(this.#window) },
-      kernels: { ...engine.profile, backend: this.#parts.backend },
+      kernels: {
+        ...engine.profile,
+        ...{ backend: this.#parts.backend, rematerialize: engine.rematerialize },
+      },
     };
     try {
       await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);

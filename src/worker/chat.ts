@@ -108,7 +108,7 @@ export class Chat {
     const maxLength = Math.min(spec.maxPositions, CHAT_LENGTH);
     const generator = await Generator.create(gpu, {
       ...{ spec, weights: engine.weights, adapter: engine.adapter, profile: engine.profile },
-      ...{ withBase: true, maxSequences: 1, maxPromptTokens: maxLength, maxLength },
+      ...{ arena: engine.arena, withBase: true, maxSequences: 1, maxPromptTokens: maxLength, maxLength },
     });
     const hasAdapter = engine.adapter !== undefined;
     const { templateVariables: variables } = templateVariables(session.options.config);

@@ -1,3 +1,4 @@
+import { lengthOf, limitOf } from "../api/row_lengths.ts";
 import type { RunConfig } from "../config/fields.ts";
 import type { Example } from "../data/example.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
@@ -5,7 +6,7 @@ import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/setup.ts";
 import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
-import { lengthOf, limitOf, questionOf, textsOf } from "./row_texts.ts";
+import { questionOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
 const BINS = 24;

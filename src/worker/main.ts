@@ -1,11 +1,15 @@
-import { planRun } from "../api/plan_run.ts";
+import { adviseMemory } from "../api/memory_advice.ts";
+import type { SettingsChange } from "../api/memory_changes.ts";
+import { budgetOf, choiceNote } from "../api/memory_choice.ts";
+import { type PlannedRun, planRun } from "../api/plan_run.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
 import { hubAddress } from "../lib/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
-import type { Diagnostics } from "../protocol/setup.ts";
+import type { Diagnostics, MemoryPlan } from "../protocol/setup.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { updateRun } from "../storage/runs.ts";
 import { buildCatalog } from "./catalog.ts";
@@ -47,6 +51,12 @@ function diagnostics(): Promise<Diagnostics> {
   return capabilities;
 }
 
+/** What the page shows of a plan. */
+function planOf({ parts, total, choice, refused, tooLarge }: PlannedRun, config: RunConfig): MemoryPlan {
+  const budget = budgetOf(config) ?? null;
+  return { parts, total, budget, tooLarge, notes: choiceNote(choice, refused) };
+}
+
 async function openStorage(): Promise<Database | undefined> {
   try {
     return await openDatabase();
@@ -66,7 +76,8 @@ type SetupMethod =
   | "renderRow"
   | "setHub"
   | "planDownload"
-  | "planMemory";
+  | "planMemory"
+  | "adviseMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, SetupMethod> {
@@ -115,10 +126,28 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
-      const parts = await planRun(host, config, await diagnostics());
-      return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
+      return planOf(await planRun(host, config, await diagnostics()), config);
+    },
+    adviseMemory: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      await requireConfig(named);
+      const configWith = (change: SettingsChange) => changedConfig(named, change);
+      return { advice: await adviseMemory({ host, capabilities: await diagnostics(), configWith }) };
     },
   };
+}
+
+/** The settings with a change on top, when they can be run. */
+async function changedConfig(
+  { given, ...named }: Parameters<typeof requireConfig>[0],
+  change: SettingsChange,
+): Promise<RunConfig | undefined> {
+  try {
+    return (await requireConfig({ ...named, given: { ...given, ...change } })).config;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "config-invalid") return undefined;
+    throw error;
+  }
 }
 
 /** What the browser itself says of this worker. */

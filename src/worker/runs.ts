@@ -119,7 +119,7 @@ export class Runs {
           created: now,
           updated: now,
         },
-        ...{ heroMetric: null, bestStep: null, pinned: false, error: null },
+        ...{ heroMetric: null, bestStep: null, pinned: false, error: null, memory: session.memory },
       });
     }
     session.go();

@@ -1,11 +1,11 @@
 import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
-import { Sampler } from "../api/sampler.ts";
+import type { Sampler } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { exportZip } from "../formats/export_bundle.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import { AppError } from "../lib/errors.ts";
 import { toWire } from "../protocol/rpc.ts";
-import type { Download, MetricRow, RunProgress, RunStatus } from "../protocol/runs.ts";
+import type { Download, MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
@@ -57,7 +57,6 @@ export class Session {
     options: SessionOptions,
     journal: RunJournal,
     trainer: OpenTrainer,
-    sampler: Sampler | undefined,
   ) {
     this.options = options;
     this.runId = options.runId;
@@ -66,7 +65,7 @@ export class Session {
     this.#context = context;
     this.#journal = journal;
     this.#trainer = trainer;
-    this.#sampler = sampler;
+    this.#sampler = trainer.sampler;
     this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
   }
 
@@ -86,6 +85,7 @@ export class Session {
         skipBadRows,
         resumeStep,
         place: "the browser",
+        samples: true,
       },
       earlierLog: rows.map(toLogRow),
       onPreparing: (what, done, total) => {
@@ -106,8 +106,7 @@ export class Session {
           ),
       },
     });
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
-    session = new Session(context, options, journal, trainer, sampler);
+    session = new Session(context, options, journal, trainer);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
   }
@@ -122,6 +121,13 @@ export class Session {
 
   get isBusy(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** What was planned of the GPU's memory, and the most that was taken so far. */
+  get memory(): RunMemory {
+    const { gpu, memory } = this.#trainer;
+    const { parts, total } = memory;
+    return { plan: { parts, total }, peak: gpu.counts.peakBytes };
   }
 
   get status(): RunStatus {
@@ -179,6 +185,7 @@ export class Session {
     this.#journal.record({
       status: "failed",
       step: this.step,
+      memory: this.memory,
       error: { code: wire.code, message: wire.message },
     });
     this.#journal.goodbye();
@@ -213,6 +220,7 @@ export class Session {
       this.#tell({ state: "done", step, stoppedEarly, reason });
       this.#journal.record({ status: stoppedEarly ? "stopped" : "finished", step });
     }
+    this.#journal.record({ memory: this.memory });
     this.#journal.goodbye();
     await this.#journal.settled();
   }
@@ -227,11 +235,11 @@ export class Session {
     if (now - this.#heartbeatAt < HEARTBEAT_MS) return;
     this.#heartbeatAt = now;
     this.#journal.heartbeat(step);
-    this.#journal.record({ step, status: "running" });
+    this.#journal.record({ step, status: "running", memory: this.memory });
   }
 
   onCheckpoint(step: number, bestStep: number | null): void {
-    this.#journal.record({ step, bestStep });
+    this.#journal.record({ step, bestStep, memory: this.memory });
     this.#journal.log("info", `Checkpoint of step ${step} saved.`);
     this.#journal.flush();
     void this.#tellCheckpoint(step, bestStep);
@@ -267,7 +275,7 @@ export class Session {
       epoch: this.#trainer.epoch,
       tokensPerSecond: known ? this.#tokens / seconds : null,
       secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
-      gpuBytes: this.#trainer.gpu.counts.bytes,
+      gpuPeakBytes: this.#trainer.gpu.counts.peakBytes,
     };
     this.#context.emit({ type: "progress", runId: this.runId, progress });
   }

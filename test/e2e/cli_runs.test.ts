@@ -69,7 +69,10 @@ describe("a run of the command line", { timeout: 120_000 }, () => {
   it("says its metrics and samples as JSON lines, and ends with 0", () => {
     expect([whole.code, last(whole)]).toEqual([
       0,
-      { state: "done", step: STEPS, output: "whole", reason: null },
+      {
+        ...{ state: "done", step: STEPS, output: "whole", reason: null },
+        gpu_memory: { planned: expect.any(Number), peak: expect.any(Number) },
+      },
     ]);
     const metrics = whole.lines().filter((line) => "loss" in line);
     expect(metrics.map((line) => line["step"])).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
@@ -154,9 +157,21 @@ describe("a run of the command line", { timeout: 120_000 }, () => {
 
 describe.concurrent("the other commands", { timeout: 60_000 }, () => {
   it("validate shows every value and where it came from", async () => {
-    const ended = await program.run(["validate", "--json", "--config", "run.yaml", "--set", "seed=7"]);
-    expect(ended.code).toBe(0);
-    expect(last(ended)).toMatchObject({
+    const bound = ["--memory", "--set", "gpu_memory_gb=0.001"];
+    const ended = await program.run([
+      ...["validate", "--json", "--config", "run.yaml", "--set", "seed=7", ...bound],
+    ]);
+    expect(ended.code, "it takes more than that").toBe(1);
+    const [values, plan, advice] = ended.lines();
+    expect(plan).toMatchObject({
+      gpu_memory: { total: expect.any(Number), parts: { Gradients: expect.any(Number) } },
+    });
+    expect(advice).toMatchObject({
+      advice: expect.arrayContaining([
+        expect.objectContaining({ change: expect.objectContaining({ forward_batch_size: 1 }), fits: false }),
+      ]),
+    });
+    expect(values).toMatchObject({
       valid: true,
       algorithm: "sft",
       values: {

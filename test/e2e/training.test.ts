@@ -99,6 +99,12 @@ describe("training in the page", () => {
     const values = (await last?.floats()) ?? new Float32Array();
     expect(values.some((value) => value !== 0)).toBe(true);
     expect(values.every(Number.isFinite)).toBe(true);
+    // What was planned and what was taken are kept with the run.
+    await page.reload();
+    const memory = await page.getByText(/^GPU memory: planned/).textContent();
+    const [, planned, peak] = /planned ([\d.]+) MB, peak ([\d.]+) MB/.exec(memory ?? "") ?? [];
+    expect(Number(peak) / Number(planned)).toBeGreaterThan(0.95);
+    expect(Number(peak) / Number(planned)).toBeLessThan(1.05);
   });
 
   it("resumes with one click after a reload in the middle, and ends with the same bytes", async () => {

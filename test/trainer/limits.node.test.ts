@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS, type GpuOptions, openGpu } from "../../src/gpu/device.t
 import { arenaBytes } from "../../src/gpu/program.ts";
 import type { Trainable } from "../../src/model/loaded_model.ts";
 import { Engine, type EngineOptions, prepareEngine } from "../../src/trainer/engine.ts";
-import { planMemory } from "../../src/trainer/memory_plan.ts";
+import { planEngine } from "../../src/trainer/memory_plan.ts";
 import { relativeError, testDevice } from "../gpu.ts";
 import { lora, tinyModel, tinyOptions, tinyRows, weighted } from "../tiny_model.ts";
 import { trained } from "./tiny_run.ts";
@@ -104,7 +104,7 @@ describe("what cannot be cut", () => {
     for (const trainable of [lora(tiny.spec), { kind: "full" } as const]) {
       const given = options(trainable);
       await expect(Engine.create(own, given)).rejects.toMatchObject({ code: "gpu-out-of-memory" });
-      await expect(planMemory(own.capabilities, given)).rejects.toMatchObject({ code: "gpu-out-of-memory" });
+      await expect(planEngine(own.capabilities, given)).rejects.toMatchObject({ code: "gpu-out-of-memory" });
     }
     own.close();
   });

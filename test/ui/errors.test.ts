@@ -35,19 +35,8 @@ describe("what a fix changes", () => {
     expect(changedSettings("lower-rate", { learning_rate: 0.003 })).toEqual({ learning_rate: 0.0003 });
   });
 
-  it("is half the rows on the GPU at once, which leaves the batch and its result as they are", () => {
-    expect(changedSettings("half-at-once", { batch_size: 8 })).toEqual({ forward_batch_size: 4 });
-    expect(changedSettings("half-at-once", { batch_size: 8, forward_batch_size: 3 })).toEqual({
-      forward_batch_size: 2,
-    });
-    expect(changedSettings("half-at-once", { batch_size: 2, forward_batch_size: 9 })).toEqual({
-      forward_batch_size: 1,
-    });
-  });
-
-  it("is nothing where rows cannot be halved", () => {
-    expect(changedSettings("half-at-once", { batch_size: 1 })).toEqual({});
-    expect(changedSettings("half-at-once", { batch_size: 8, forward_batch_size: 1 })).toEqual({});
+  it("is nothing where there is none to make", () => {
+    expect(changedSettings("lower-rate", {})).toEqual({});
     expect(changedSettings(undefined, { batch_size: 8 })).toEqual({});
   });
 });

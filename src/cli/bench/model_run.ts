@@ -138,7 +138,7 @@ async function measureRun(host: Host, options: ModelRunOptions, config: RunConfi
       open: (start - opened) / 1000,
       first: ((times[0] ?? 0) - start) / 1000,
       tokensPerSecond: perStep / step,
-      planned: plan.reduce((sum, part) => sum + part.bytes, 0),
+      planned: plan.total,
       peak: gpu.counts.peakBytes,
     };
   } finally {

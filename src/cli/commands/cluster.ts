@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { prepareRun } from "../../api/open_trainer.ts";
+import { prepareRun } from "../../api/prepare_run.ts";
 import { clusterBundle } from "../../cluster/bundle.ts";
 import { createNodeHost, hubFromEnvironment, nodeFolder } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";

@@ -1,8 +1,9 @@
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Diagnostics } from "../../protocol/setup.ts";
 import type { StorageReport } from "../../protocol/storage.ts";
 import type { AppState } from "../../store/app.ts";
 import type { Failure } from "../../store/failure.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatCount } from "../format.ts";
 
 /** One line of the table: what, and the answer in words. */
 export type Line = readonly [string, string];

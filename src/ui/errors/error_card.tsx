@@ -7,6 +7,7 @@ import { plainValues, useSetup } from "../../store/setup.ts";
 import { setSetting, takeSettingsOf } from "../../store/setup_actions.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { changedSettings } from "./change_settings.ts";
+import { MemoryAdviceList } from "./memory_advice.tsx";
 import { errorText, type Fix, type SettingsChange } from "./table.ts";
 
 interface ErrorCardProps {
@@ -67,6 +68,9 @@ export function ErrorCard({ failure, runId, title, compact = false, here = false
         <h2>{title ?? text.title}</h2>
         <p className="error-cause">{failure.code === "internal" ? text.advice : failure.message}</p>
         {failure.code !== "internal" && <p className="muted">{text.advice}</p>}
+        {failure.code === "gpu-out-of-memory" && (
+          <MemoryAdviceList about={failure} {...(runId === undefined ? {} : { runId })} />
+        )}
         {fixes.length > 0 && (
           <div className="row wrap">
             {fixes.map((fix) => (

@@ -1,7 +1,7 @@
 import type { Failure } from "../../store/failure.ts";
 
 /** A change of settings that often helps. */
-export type SettingsChange = "half-at-once" | "lower-rate";
+export type SettingsChange = "lower-rate";
 
 /** What a person can do about an error. The buttons are drawn by `FixButton`. */
 export type Fix =
@@ -46,8 +46,8 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   },
   "gpu-out-of-memory": {
     title: "The GPU has too little memory for this run",
-    advice: "Lower the batch size or the maximum length, or hold the base weights in 4 bit.",
-    fixes: [settings("Half as many rows at once, same result", "half-at-once"), settings("Change settings")],
+    advice: "Close other programs that use the GPU, or make the run smaller.",
+    fixes: [settings()],
   },
   "gpu-error": {
     title: "The GPU could not do what was asked",

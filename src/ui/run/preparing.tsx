@@ -1,6 +1,7 @@
 import { Check, Circle, LoaderCircle } from "lucide-react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatCount } from "../format.ts";
 import { ProgressBar } from "../parts/status.tsx";
 
 const PARTS = [

@@ -1,5 +1,6 @@
 import { FileUp } from "lucide-react";
 import { useState } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { DataKind } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
@@ -7,7 +8,7 @@ import { toAgree } from "../../store/hub.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { agreeToDownload, pickDataset, pickSample } from "../../store/setup_actions.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, plural } from "../format.ts";
+import { formatCount, plural } from "../format.ts";
 import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ColumnHead } from "./column_head.tsx";

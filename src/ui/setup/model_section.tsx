@@ -1,12 +1,13 @@
 import { FolderOpen } from "lucide-react";
 import { type ChangeEvent, useRef } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { hubId } from "../../lib/hub.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { pickModel, pickModelFolder } from "../../store/setup_actions.ts";
-import { formatBytes, formatCompact, plural } from "../format.ts";
+import { formatCompact, plural } from "../format.ts";
 import { HubModel } from "./hub_source.tsx";
 import { StartFrom } from "./start_from.tsx";
 

@@ -1,6 +1,7 @@
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { DownloadPlan, MemoryPlan } from "../../protocol/setup.ts";
+import { formatBytes } from "../../lib/format_bytes.ts";
+import type { DownloadPlan } from "../../protocol/setup.ts";
 import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
@@ -18,12 +19,10 @@ import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
+import { formatCount, NONE, plural, shorten } from "../format.ts";
 import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
-
-/** Errors of the plan that stand beside the data and the settings already. */
-const SHOWN_ELSEWHERE = new Set(["config-invalid", "dataset-invalid", "file-missing", "file-invalid"]);
+import { Memory } from "./memory.tsx";
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
@@ -42,7 +41,6 @@ export function Summary() {
   const catalog = useApp((state) => shown(state.catalog));
   const running = useRuns((state) => currentRun(state)?.id);
   const step = nextStep(setup, device.state === "ready");
-  const plan = shown(setup.plan);
   const download = shown(setup.download);
   const pressing = useRef(false);
   const start = async () => {
@@ -72,10 +70,7 @@ export function Summary() {
         </dl>
         {download && download.total > 0 && <Downloads plan={download} />}
         {setup.download.state === "failed" && <ErrorCard failure={setup.download.error} compact here />}
-        {plan && <Memory plan={plan} />}
-        {setup.plan.state === "failed" && !SHOWN_ELSEWHERE.has(setup.plan.error.code) && (
-          <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>
-        )}
+        <Memory />
         <Issues />
         {setup.refused && <ErrorCard failure={setup.refused} compact />}
       </div>
@@ -160,50 +155,6 @@ function stepsOf(setup: SetupState, values: GivenSettings): string {
   const count = stepCount(values, shown(setup.preview)?.splits.train);
   if (!count) return NONE;
   return count.exact ? formatCount(count.steps) : `about ${formatCount(count.steps)}`;
-}
-
-const PART_COLOURS = 8;
-
-/** The memory that the run would take, part by part. */
-function Memory({ plan }: { plan: MemoryPlan }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <div className="stack tight">
-      <div className="row between">
-        <span className="muted">GPU memory</span>
-        <strong>{formatBytes(plan.total)}</strong>
-      </div>
-      <div className="meter" aria-hidden="true">
-        {plan.parts.map(({ name, bytes }, i) => (
-          <span
-            key={name}
-            className="meter-part"
-            style={{
-              width: `${(100 * bytes) / Math.max(1, plan.total)}%`,
-              background: `var(--series-${(i % PART_COLOURS) + 1})`,
-            }}
-          />
-        ))}
-      </div>
-      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary className="small">What it is made of</summary>
-        <ul className="memory-parts small">
-          {plan.parts.map(({ name, bytes, help }, i) => (
-            <li key={name} title={help}>
-              <span
-                className="memory-swatch"
-                style={{ background: `var(--series-${(i % PART_COLOURS) + 1})` }}
-                aria-hidden="true"
-              />
-              <span className="grow">{name}</span>
-              <span>{formatBytes(bytes)}</span>
-              <span className="muted memory-share">{formatPercent(bytes / Math.max(1, plan.total))}</span>
-            </li>
-          ))}
-        </ul>
-      </details>
-    </div>
-  );
 }
 
 const REWARD_PATH = /^rewards\.(\d+)(?:\.params)?(?:\.(\w+))?/;

@@ -1,8 +1,9 @@
 import { ShieldCheck } from "lucide-react";
 import { useState } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
 import { type Asked, requestsMade } from "../../store/requests.ts";
-import { formatBytes, plural } from "../format.ts";
+import { plural } from "../format.ts";
 import { Popover } from "../parts/popover.tsx";
 
 /** "On this device", and the proof. */

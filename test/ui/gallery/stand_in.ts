@@ -179,7 +179,7 @@ export function standIn(
     samples: learnsFromRewards ? [] : sampleSets(id === "r0" ? 64 : steps),
     log: log(steps),
     checkpoints: checkpoints(id === "r0" ? 64 : steps),
-    plan: PLAN,
+    memory: { plan: PLAN, peak: 77_900_000 },
   });
   const step = async (): Promise<{ step: number }> => ({ step: steps });
 
@@ -268,6 +268,7 @@ export function standIn(
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
+    adviseMemory: async () => ({ advice: [] }),
     setHub: async () => ({}),
     planDownload: async () => ({ parts: [], total: 0 }),
     start: async () => {
@@ -344,7 +345,7 @@ export function standIn(
           epoch: 1.34,
           tokensPerSecond: 1240,
           secondsLeft: 65,
-          gpuBytes: 84_000_000,
+          gpuPeakBytes: 77_900_000,
         },
       });
     }, 300);
