@@ -1,9 +1,22 @@
 import { Document } from "yaml";
+import type { FloatDtype } from "./dtype.ts";
+
+export interface MergeNote {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly useRslora: boolean;
+  /** The types of the base's adapted matrices, which the adapter was added to. */
+  readonly basePrecision: readonly string[];
+  /** What the merged weights are stored as; "stored" is as in the base. */
+  readonly dtype: FloatDtype | "stored";
+}
 
 /** What the model card says. Everything comes from the run; nothing is looked up. */
 export interface ModelCard {
-  /** What stands beside it: a LoRA adapter, or a whole model. */
-  readonly kind: "adapter" | "model";
+  /** What stands beside it: a LoRA adapter, a whole model that was trained, or the base with an adapter merged in. */
+  readonly kind: "adapter" | "model" | "merged";
+  /** How it was merged, for a merged model. */
+  readonly merge?: MergeNote | undefined;
   readonly run: string;
   /** A Hugging Face id, or the name of a folder. */
   readonly baseModel: string | null;
@@ -16,8 +29,8 @@ export interface ModelCard {
   readonly license: string | null;
   /** Where the engine ran. */
   readonly place: "the browser" | "Node";
-  /** What the GPU calls itself. */
-  readonly device: string;
+  /** What the GPU calls itself; null when that was not kept. */
+  readonly device: string | null;
   readonly steps: number;
   /** The settings that people compare, in the order to show. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -52,12 +65,13 @@ export function formatModelCard(card: ModelCard): string {
   const sections = [
     `---\n${frontMatter(card)}---`,
     `# ${title}`,
-    `${card.kind === "adapter" ? "A LoRA adapter of" : "All weights of"} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    `${WHAT[card.kind]} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    ...(card.merge ? [mergeSentence(card.merge)] : []),
     "## Quick start",
     "With this folder as the working directory:",
     `\`\`\`python\n${quickStart(card)}\n\`\`\``,
     "## Training procedure",
-    `Trained in ${card.place} on ${oneLine(card.device)}, ${card.steps} steps. All settings are in \`training_config.yaml\`, all logged numbers in \`trainer_state.json\`.`,
+    `Trained in ${card.place}${card.device === null ? "" : ` on ${oneLine(card.device)}`}, ${card.steps} steps. All settings are in \`training_config.yaml\`${card.kind === "merged" ? "" : ", all logged numbers in `trainer_state.json`"}.`,
     "### Hyper-parameters",
     table(["setting", "value"], card.settings),
     ...(Object.keys(card.metrics).length > 0
@@ -68,11 +82,24 @@ export function formatModelCard(card: ModelCard): string {
       .map(([name, version]) => `- ${name} ${version}`)
       .join("\n"),
     "## Citations",
-    [PAPERS[card.algorithm], card.kind === "adapter" ? LORA_PAPER : undefined]
+    [PAPERS[card.algorithm], card.kind !== "model" ? LORA_PAPER : undefined]
       .flatMap((paper) => (paper === undefined ? [] : [`- ${paper}`]))
       .join("\n"),
   ];
   return `${sections.join("\n\n")}\n`;
+}
+
+const WHAT: Readonly<Record<ModelCard["kind"], string>> = {
+  adapter: "A LoRA adapter of",
+  model: "All weights of",
+  merged: "All weights, with a LoRA adapter merged in, of",
+};
+
+/** From which numbers the sum was made: a merge into a quantised base would be another model. */
+function mergeSentence({ rank, alpha, useRslora, basePrecision, dtype }: MergeNote): string {
+  const stored = dtype === "stored" ? "as the base has them" : `as ${dtype}`;
+  const scale = `${alpha} / ${useRslora ? `sqrt(${rank})` : rank}`;
+  return `Every adapted matrix is W + ${scale} · B A. W is what the base's own files hold (${basePrecision.join(", ")}), not a 4-bit copy of it, and the sum was rounded once. The weights are stored ${stored}.`;
 }
 
 function frontMatter(card: ModelCard): string {
