@@ -20,9 +20,14 @@ const COMMANDS: Readonly<Record<string, Options>> = {
     ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
     ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
   },
+  export: { merged: FLAG, gguf: FLAG, output: TEXT, dtype: TEXT, base: TEXT },
+  upload: { repo: TEXT, public: FLAG, existing: FLAG, endpoint: TEXT },
   diagnose: {},
   recipes: {},
 };
+
+/** Commands that take a word: the name of a recipe, the folder of a run. */
+const WITH_WORD: ReadonlySet<string> = new Set(["recipes", "export", "upload"]);
 
 /** What was given on the command line, read by name. */
 export interface Arguments {
@@ -47,7 +52,7 @@ export function readArguments(command: string, rest: readonly string[]): Argumen
     throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
   }
   const { values, positionals } = parsed;
-  if (positionals.length > (command === "recipes" ? 1 : 0))
+  if (positionals.length > (WITH_WORD.has(command) ? 1 : 0))
     throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
   return argumentsOf(positionals, values);
 }

@@ -1,4 +1,5 @@
 import { Document } from "yaml";
+import { hubId } from "../lib/hub.ts";
 import type { FloatDtype } from "./dtype.ts";
 
 export interface MergeNote {
@@ -103,15 +104,18 @@ function mergeSentence({ rank, alpha, useRslora, basePrecision, dtype }: MergeNo
 }
 
 function frontMatter(card: ModelCard): string {
+  // The hub refuses a commit whose card names a path or a file as a model or dataset.
+  const datasets = card.datasets.filter((name) => hubId(name) !== undefined);
+  const base = card.baseModel !== null && hubId(card.baseModel) !== undefined ? card.baseModel : undefined;
   // YAML 1.1, which the Hub's reader speaks: a name such as `no` or `1e3` must come back as text.
   const document = new Document(
     {
-      ...(card.baseModel === null ? {} : { base_model: card.baseModel }),
+      ...(base === undefined ? {} : { base_model: base }),
       library_name: card.kind === "adapter" ? "peft" : "transformers",
       pipeline_tag: "text-generation",
       model_name: oneLine(card.run),
       tags: [...(card.kind === "adapter" ? ["lora"] : []), card.algorithm, "trl-compatible", "webgpu"],
-      ...(card.datasets.length > 0 ? { datasets: card.datasets } : {}),
+      ...(datasets.length > 0 ? { datasets } : {}),
       ...(card.license === null ? {} : { license: card.license }),
     },
     { version: "1.1" },

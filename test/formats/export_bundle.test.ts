@@ -211,7 +211,7 @@ describe("the model card", () => {
     const odd = { ...card, run: "no", baseModel: "1e3", datasets: ["yes", "a: b"], license: null };
     const written = formatModelCard({ ...odd, kind: "adapter", hasTokenizer: false, hasChatTemplate: false });
     const front = parse(written.split("---\n")[1] ?? "", { version: "1.1" });
-    expect(front).toMatchObject({ model_name: "no", base_model: "1e3", datasets: ["yes", "a: b"] });
+    expect(front).toMatchObject({ model_name: "no", base_model: "1e3", datasets: ["yes"] });
     expect(written).toContain('inputs = tokenizer("What is 3');
   });
 });

@@ -4,7 +4,8 @@ import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import { type Sample, Sampler } from "../../api/sampler.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { verifyExport } from "../../formats/verify_export.ts";
+import { createNodeHost, hubFromEnvironment, nodeFolder } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
@@ -219,7 +220,9 @@ async function finish(
     return outcome.reason === null ? 130 : 1;
   }
   await samples?.ask(step, config.load_best_model_at_end);
-  for (const file of await trainer.exportAssets()) await writeWhole(join(dir, file.name), file);
+  const files = await trainer.exportAssets();
+  for (const file of files) await writeWhole(join(dir, file.name), file);
+  await verifyExport(nodeFolder(dir), files);
   const early = outcome.reason ? ` (${outcome.reason})` : "";
   output.emit(
     { state: "done", step, output: dir, reason: outcome.reason },
