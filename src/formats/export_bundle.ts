@@ -108,7 +108,10 @@ function textAsset(name: string, text: string): Asset {
   return memoryAsset(name, new TextEncoder().encode(text));
 }
 
-async function tokenizerFiles(base: Folder | undefined, chatTemplate: string | undefined): Promise<Asset[]> {
+export async function tokenizerFiles(
+  base: Folder | undefined,
+  chatTemplate: string | undefined,
+): Promise<Asset[]> {
   const files: Asset[] = [];
   for (const name of base ? TOKENIZER_FILES : []) {
     const file = await base?.open(name);
@@ -119,7 +122,7 @@ async function tokenizerFiles(base: Folder | undefined, chatTemplate: string | u
 }
 
 /** A template stands in a file of its own or, in older models, inside tokenizer_config.json. */
-async function hasChatTemplate(files: readonly Asset[]): Promise<boolean> {
+export async function hasChatTemplate(files: readonly Asset[]): Promise<boolean> {
   if (files.some(({ name }) => name === "chat_template.jinja")) return true;
   const config = files.find(({ name }) => name === "tokenizer_config.json");
   const json = config ? await readJsonObject(config) : {};

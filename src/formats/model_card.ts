@@ -123,8 +123,10 @@ function frontMatter(card: ModelCard): string {
   return document.toString({ lineWidth: 0, directives: false });
 }
 
-/** A program that runs as it stands. JSON text is also a Python string. */
-function quickStart(card: ModelCard): string {
+type Loading = Pick<ModelCard, "kind" | "baseModel" | "hasTokenizer" | "hasChatTemplate" | "examplePrompt">;
+
+/** A program that runs as it stands beside `folder`, or in it. JSON text is also a Python string. */
+export function quickStart(card: Loading, folder = "."): string {
   const prompt = JSON.stringify(card.examplePrompt);
   const inputs = card.hasChatTemplate
     ? [
@@ -133,31 +135,31 @@ function quickStart(card: ModelCard): string {
       ]
     : [`inputs = tokenizer(${prompt}, return_tensors="pt")`];
   return [
-    ...(card.kind === "adapter" ? loadAdapter(card) : loadModel(card)),
+    ...(card.kind === "adapter" ? loadAdapter(card, folder) : loadModel(card, folder)),
     ...inputs,
     "output = model.generate(**inputs, max_new_tokens=128)",
     'print(tokenizer.decode(output[0][inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
   ].join("\n");
 }
 
-function loadAdapter(card: ModelCard): readonly string[] {
+function loadAdapter(card: Loading, folder: string): readonly string[] {
   return [
     "from peft import PeftModel",
     "from transformers import AutoModelForCausalLM, AutoTokenizer",
     "",
     `base = ${JSON.stringify(card.baseModel ?? "path/to/base-model")}  # a Hugging Face id, or the folder of the base model`,
-    'adapter = "."',
+    `adapter = ${JSON.stringify(folder)}`,
     `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? "adapter" : "base"})`,
     "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)",
   ];
 }
 
-function loadModel(card: ModelCard): readonly string[] {
+function loadModel(card: Loading, folder: string): readonly string[] {
   return [
     "from transformers import AutoModelForCausalLM, AutoTokenizer",
     "",
-    `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? '"."' : JSON.stringify(card.baseModel ?? "path/to/base-model")})`,
-    'model = AutoModelForCausalLM.from_pretrained(".")',
+    `tokenizer = AutoTokenizer.from_pretrained(${JSON.stringify(card.hasTokenizer ? folder : (card.baseModel ?? "path/to/base-model"))})`,
+    `model = AutoModelForCausalLM.from_pretrained(${JSON.stringify(folder)})`,
   ];
 }
 
