@@ -12,6 +12,8 @@ export interface SeenUpload {
 export interface TestUploads {
   /** What uploads are addressed to. */
   readonly url: string;
+  /** Where large files go: another origin. */
+  readonly storage: string;
   readonly seen: SeenUpload[];
   /** By owner/name: whether it is private, and its files after the last commit. */
   readonly repositories: Map<string, { readonly isPrivate: boolean; readonly files: Map<string, Buffer> }>;
@@ -29,7 +31,11 @@ const OWNER = "ada";
  */
 export async function serveUploads(): Promise<TestUploads> {
   const stored = new Map<string, Buffer>();
-  const state: Omit<TestUploads, "url" | "close"> = { seen: [], repositories: new Map(), refuse: undefined };
+  const state: Omit<TestUploads, "url" | "storage" | "close"> = {
+    seen: [],
+    repositories: new Map(),
+    refuse: undefined,
+  };
   const listen = async (at: SeenUpload["at"], answer: Answer) => {
     const server = createServer((request, response) => void handle(at, state, answer, request, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -44,6 +50,7 @@ export async function serveUploads(): Promise<TestUploads> {
   const hub = await listen("hub", (request, body) => answerHub(request, body, state, stored, storage.url));
   return Object.assign(state, {
     url: hub.url,
+    storage: storage.url,
     close: async () => {
       for (const { server } of [hub, storage]) {
         server.closeAllConnections();
