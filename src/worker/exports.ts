@@ -33,13 +33,17 @@ interface Packed {
   open(written: Asset): Promise<Folder>;
 }
 
+type Context = Pick<WorkerContext, "database" | "emit"> & {
+  readonly host: Pick<WorkerContext["host"], "checkpoints" | "openModel" | "now">;
+};
+
 /** Saves and uploads what runs have learned. Each run has at most one such task at a time. */
 export class Exports {
-  readonly #context: WorkerContext;
-  readonly #runs: Runs;
+  readonly #context: Context;
+  readonly #runs: Pick<Runs, "session" | "open">;
   readonly #tasks = new Map<string, AbortController>();
 
-  constructor(context: WorkerContext, runs: Runs) {
+  constructor(context: Context, runs: Pick<Runs, "session" | "open">) {
     this.#context = context;
     this.#runs = runs;
   }

@@ -59,7 +59,7 @@ function Made({ requests }: { requests: readonly Asked[] }) {
       <p>
         {elsewhere.length === 0
           ? `${plural(requests.length, "file")} were fetched from ${location.host}. Nothing was asked of anyone else.`
-          : `${plural(elsewhere.length, "file")} came from or went to ${where}, for the names that you gave.`}
+          : `${plural(elsewhere.length, "file")} came from ${where}, for the names that you gave.`}
       </p>
       <p className="muted">Turn off your network and keep training.</p>
       {requests.length > 0 && (
