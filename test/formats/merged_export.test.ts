@@ -118,7 +118,7 @@ describe("a merged model", () => {
     const files = await mergedFiles(saved(model, adapter), { dtype: "BF16" });
     const whole = files.find(({ name }) => name === "model.safetensors") ?? memoryAsset("", new Uint8Array());
     const bytes = await whole.read(0, whole.size);
-    for (const size of [977, 40_000]) {
+    for (const size of [9_977]) {
       for (let at = 0; at < whole.size; at += size) {
         const end = Math.min(at + size, whole.size);
         expect(Buffer.compare(await whole.read(at, end), bytes.subarray(at, end))).toBe(0);
