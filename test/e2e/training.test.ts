@@ -155,7 +155,7 @@ describe("training in the page", () => {
     const save = dialog.getByRole("button", { name: "Save Merged model" });
     await save.waitFor({ timeout: 60_000 });
     for (const summary of await dialog.locator("summary").all()) await summary.click();
-    await page.addScriptTag({ content: AXE });
+    await page.evaluate(AXE);
     const { violations } = await page.evaluate<AxeResults>("axe.run(document.querySelector('dialog[open]'))");
     expect(violations.map(({ id }) => id)).toEqual([]);
     await save.click();
@@ -204,7 +204,7 @@ describe("training in the page", () => {
     const hub = await serveUploads();
     try {
       const dialog = page.getByRole("dialog");
-      await dialog.getByLabel("Hub").fill(hub.url);
+      await dialog.getByLabel("Hub", { exact: true }).fill(hub.url);
       await dialog.getByLabel("Repository").first().fill("otter");
       await dialog.getByLabel("Token with write access").fill(TOKEN);
       expect(hub.seen).toEqual([]);
