@@ -63,8 +63,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "config",
     "lib",
   ],
+  cluster: ["trainer", "sandbox", "data", "host", "config", "lib"],
   worker: [
     "api",
+    "cluster",
     "rollout",
     "rewards",
     "kernels",
@@ -81,6 +83,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "lib",
   ],
   cli: [
+    "cluster",
     "api",
     "trainer",
     "algorithms",

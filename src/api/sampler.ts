@@ -1,9 +1,11 @@
 import type { CommonConfig } from "../config/fields.ts";
+import type { TemplateVariables } from "../data/encode_turns.ts";
 import type { Example, Turns } from "../data/example.ts";
 import type { Message } from "../data/message.ts";
 import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 import type { OpenTrainer } from "./open_trainer.ts";
 
 export interface Sample {
@@ -89,7 +91,11 @@ export function samplePrompts(
   const { validation = [], train = [] } = dataset ?? {};
   const rows = validation.length > 0 ? validation : train;
   const chosen = given.length > 0 ? given : spread(rows, DEFAULT_PROMPTS).flatMap(promptOf);
-  return chosen.map(({ turns, text, reference }) => ({ text, reference, ids: promptIds(turns, tools) }));
+  const { templateVariables: variables } = templateVariables(config);
+  return chosen.map(({ turns, text, reference }) => ({
+    ...{ text, reference },
+    ids: promptIds(turns, tools, variables),
+  }));
 }
 
 /** What a generator for these prompts must hold. */
@@ -149,8 +155,15 @@ export function asTurns(
   return [...system, { role: "user", content: text }];
 }
 
-/** Token ids of a prompt, up to where the answer begins. Throws `template-invalid` for a conversation without a template. */
-export function promptIds(turns: Turns, { tokenizer, template }: TextTools): Int32Array {
+/**
+ * Token ids of a prompt, up to where the answer begins; `variables` are those of the chat template. Throws
+ * `template-invalid` for a conversation without a template.
+ */
+export function promptIds(
+  turns: Turns,
+  { tokenizer, template }: TextTools,
+  variables: TemplateVariables = {},
+): Int32Array {
   if (typeof turns === "string") return Int32Array.from(tokenizer.encode(turns, { addSpecialTokens: true }));
   if (!template) {
     throw new AppError(
@@ -158,6 +171,6 @@ export function promptIds(turns: Turns, { tokenizer, template }: TextTools): Int
       "This model has no chat template. Set chat_template to chatml, or use plain prompts.",
     );
   }
-  const text = template.render(turns, { addGenerationPrompt: true });
+  const text = template.render(turns, { addGenerationPrompt: true, variables });
   return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
 }

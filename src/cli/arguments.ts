@@ -22,12 +22,13 @@ const COMMANDS: Readonly<Record<string, Options>> = {
   },
   export: { merged: FLAG, gguf: FLAG, output: TEXT, dtype: TEXT, base: TEXT },
   upload: { repo: TEXT, public: FLAG, existing: FLAG, endpoint: TEXT },
+  cluster: { output: TEXT },
   diagnose: {},
   recipes: {},
 };
 
 /** Commands that take a word: the name of a recipe, the folder of a run. */
-const WITH_WORD: ReadonlySet<string> = new Set(["recipes", "export", "upload"]);
+const TAKES_A_WORD: ReadonlySet<string> = new Set(["recipes", "cluster", "export", "upload"]);
 
 /** What was given on the command line, read by name. */
 export interface Arguments {
@@ -52,7 +53,7 @@ export function readArguments(command: string, rest: readonly string[]): Argumen
     throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
   }
   const { values, positionals } = parsed;
-  if (positionals.length > (WITH_WORD.has(command) ? 1 : 0))
+  if (positionals.length > (TAKES_A_WORD.has(command) ? 1 : 0))
     throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
   return argumentsOf(positionals, values);
 }

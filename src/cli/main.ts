@@ -1,5 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
+import { cluster } from "./commands/cluster.ts";
 import { diagnose } from "./commands/diagnose.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { exportRun } from "./commands/export.ts";
@@ -93,6 +94,16 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
       return exportRun(exportArguments(args), output);
     case "upload":
       return upload(uploadArguments(args), output);
+    case "cluster": {
+      const [folder] = args.words;
+      const target = args.text("output");
+      if (folder === undefined || target === undefined)
+        throw new AppError(
+          "config-invalid",
+          `cluster needs the folder of a run, and --output OUT.\n\n${COMMAND_USAGE["cluster"]}`,
+        );
+      return cluster({ run: folder, output: target }, output);
+    }
   }
   installDawn();
   switch (command) {

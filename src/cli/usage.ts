@@ -7,6 +7,7 @@ export const USAGE = `npm run aligntune -- COMMAND [options]
   evaluate   loss, preferences or rewards on held-out rows
   export     the merged model of a run, or its adapter for llama.cpp
   upload     a run's result to the Hugging Face hub
+  cluster    a run as a folder for TRL or AlignTune on other machines
   diagnose   what this machine's GPU is and allows
   recipes    the configurations that come with the program
 
@@ -84,6 +85,10 @@ adapter (or the model), README.md, tokenizer, training_config.yaml and trainer_s
   --endpoint URL       a hub of your own; https://huggingface.co by default, whatever HF_ENDPOINT says
 
 HF_TOKEN is a token with write access. It is sent to that address alone, and never to a mirror.`,
+  cluster: `npm run aligntune -- cluster DIR --output OUT
+
+DIR is the folder of a run that has ended. OUT gets its weights, its rows as they were trained on, training_config.yaml for
+AlignTune, and train.py, which goes on with TRL on any number of GPUs. It needs Python there, not here.`,
   diagnose: "npm run aligntune -- diagnose [--json]",
   recipes: "npm run aligntune -- recipes [NAME]\n\nLists the recipes, or prints the configuration of one.",
 };

@@ -5,7 +5,7 @@ import type { KernelProfile } from "../kernels/profile.ts";
 import { BatchTables } from "../model/batch_tables.ts";
 import { type ModelContext, uploadRope } from "../model/context.ts";
 import type { Adapter } from "../model/lora.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { DecodeTables } from "./decode_tables.ts";
 import { type KvCache, makeKvCache, sequencesThatFit } from "./kv_cache.ts";
@@ -64,11 +64,10 @@ export async function makeParts(gpu: Gpu, options: GeneratorOptions): Promise<Pa
       prefillTables: new BatchTables(
         gpu,
         { N: maxPromptTokens, M: 1, R: rows },
-        profile.attentionTile,
-        false,
+        { tile: profile.attentionTile, long: longFrom(spec) },
       ),
       prefillTargets: gpu.tensor("prefill.targets", [maxPromptTokens, 2]),
-      tables: new DecodeTables(gpu, rows),
+      tables: new DecodeTables(gpu, rows, longFrom(spec)),
       state,
       mover: new RowMover(gpu, [state.tokens, state.seen]),
       ring: new TokenRing(gpu, state.tokens, state.logps, CHUNK, IN_FLIGHT + 1),

@@ -11,7 +11,7 @@ import { uploadRope } from "../model/context.ts";
 import { type LoadedModel, loadModel, type ModelOptions } from "../model/loaded_model.ts";
 import type { Adapter } from "../model/lora.ts";
 import type { ParamPool } from "../model/param_pool.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { type Objective, Workbench } from "./objective.ts";
 import { createOptimizer, type Optimizer, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
@@ -268,12 +268,17 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
   const made = await gpu.guarded("Tables", () => {
     const isFull = options.trainable.kind === "full";
     const scores = gpu.tensor("scores", [capacity.M]);
-    const tables = new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns);
+    const tile = { tile: profile.attentionTile, long: longFrom(spec) };
+    const tables = new BatchTables(gpu, capacity, {
+      ...tile,
+      withGradient: isFull,
+      columns: objective.columns,
+    });
     const combine = objective.combine?.bind(objective);
     return {
       report: new ReportBuffer(gpu, options.micros, objective.metrics, combine),
       tables,
-      whole: options.whole && new WholeBatch(gpu, options.whole, tables, profile.attentionTile),
+      whole: options.whole && new WholeBatch(gpu, options.whole, tables, tile),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
       scoreRing: new ReadbackRing(gpu, scores, 2),

@@ -15,6 +15,7 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { processRows } from "./process_rows.ts";
+import { ofTemplate, templateVariables } from "./template_use.ts";
 
 export interface TextTools {
   readonly tokenizer: Tokenizer;
@@ -164,11 +165,13 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
     assistantOnlyLoss: config.assistant_only_loss,
     packing: config.packing,
     ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
-    ...(config.enable_thinking !== null && {
-      templateVariables: { enable_thinking: config.enable_thinking },
-    }),
+    ...templateVariables(config),
   };
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+  const notes: string[] = [
+    ...dataset.set.notes,
+    ...withoutMeaning(dataset, config),
+    ...ofTemplate(tools, dataset.train),
+  ];
   const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
     if (examples.length === 0) return [];
     const built = buildSftExamples(examples, tools, { ...options, packing });
@@ -199,7 +202,11 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
 /** Preference rows to pairs of tokens. Throws `dataset-invalid`, `template-invalid`. */
 export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoConfig): PreferenceData {
   const { max_seq_length: maxSeqLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+  const notes: string[] = [
+    ...dataset.set.notes,
+    ...withoutMeaning(dataset, config),
+    ...ofTemplate(tools, dataset.train),
+  ];
   const pairsOf = (examples: readonly Example[], what: string): readonly PreferencePair[] => {
     if (examples.length === 0) return [];
     const built = buildPreferenceExamples(examples, tools, { maxSeqLength, ...templateVariables(config) });
@@ -224,7 +231,11 @@ export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoCo
  */
 export function promptData(dataset: Dataset, tools: TextTools, config: GroupConfig | PpoConfig): PromptData {
   const { max_prompt_length: maxPromptLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+  const notes: string[] = [
+    ...dataset.set.notes,
+    ...withoutMeaning(dataset, config),
+    ...ofTemplate(tools, dataset.train),
+  ];
   const promptsOf = (examples: readonly Example[], what: string): readonly PromptRow[] => {
     if (examples.length === 0) return [];
     const built = buildPrompts(examples, tools, { maxPromptLength, ...templateVariables(config) });
@@ -249,10 +260,6 @@ export function promptData(dataset: Dataset, tools: TextTools, config: GroupConf
     withoutReference,
     notes,
   };
-}
-
-function templateVariables({ enable_thinking }: Pick<CommonConfig, "enable_thinking">) {
-  return enable_thinking === null ? {} : { templateVariables: { enable_thinking } };
 }
 
 function leftOut(dropped: readonly DroppedRow[], what: string): string[] {

@@ -20,7 +20,7 @@ import { type ModelContext, uploadRope } from "../model/context.ts";
 import { decoderForward } from "../model/decoder.ts";
 import { loadFrozen } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import { fittingParts } from "./engine.ts";
 import { withoutContent } from "./memory_plan.ts";
@@ -261,7 +261,7 @@ async function makeParts(
     const scores = gpu.tensor("rewardModel.scores", [capacity.M, 1]);
     return {
       ...{ head, scores, ring: new ReadbackRing(gpu, scores, 2) },
-      tables: new BatchTables(gpu, capacity, profile.attentionTile, false),
+      tables: new BatchTables(gpu, capacity, { tile: profile.attentionTile, long: longFrom(spec) }),
       rope: uploadRope(gpu, spec, maxLength),
     };
   });

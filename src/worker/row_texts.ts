@@ -1,10 +1,12 @@
 import { promptIds } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
-import type { Example, ExampleBody, Turns } from "../data/example.ts";
+import type { Example, Turns } from "../data/example.ts";
+import { splitPair } from "../data/preference_examples.ts";
 import { renderRow, renderTokens } from "../data/render.ts";
 import { encodeSftRow, type SftOptions } from "../data/sft_examples.ts";
 import type { RenderedRowData, RenderedText } from "../protocol/setup.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 
 /** A row as the model sees it, for the page: one text, two of a pair, or a prompt to be answered. */
 
@@ -16,6 +18,7 @@ function sftOptions(config: RunConfig): SftOptions {
       assistantOnlyLoss: false,
       packing: false,
       completionOnlyLoss,
+      ...templateVariables(config),
     };
   }
   return {
@@ -23,6 +26,7 @@ function sftOptions(config: RunConfig): SftOptions {
     assistantOnlyLoss: config.assistant_only_loss,
     packing: false,
     ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
+    ...templateVariables(config),
   };
 }
 
@@ -30,28 +34,28 @@ function sftOptions(config: RunConfig): SftOptions {
 export const limitOf = (config: RunConfig): number =>
   "max_prompt_length" in config ? config.max_prompt_length : config.max_seq_length;
 
-/** The two texts of a pair. Without a prompt of its own, each answer is the whole conversation or text. */
+/**
+ * The two texts of a pair, each with the prompt that training finds for it. Where there is none, each is the whole
+ * conversation, which training leaves out.
+ */
 function sidesOf(
   example: Example & { readonly kind: "preference" },
 ): readonly { title: string; row: Example }[] {
-  const { row, rowIndex, prompt } = example;
-  const whole = (turns: Turns): ExampleBody =>
-    typeof turns === "string" ? { kind: "text", text: turns } : { kind: "messages", messages: turns };
-  const side = (answer: Turns): Example => ({
-    ...{ row, rowIndex },
-    ...(prompt === undefined
-      ? whole(answer)
-      : { kind: "prompt_completion" as const, prompt, completion: answer }),
-  });
+  const { row, rowIndex } = example;
+  const { prompt, chosen, rejected } = splitPair(example.prompt, example.chosen, example.rejected);
+  const side = (completion: Turns): Example =>
+    typeof completion !== "string" && prompt.length === 0
+      ? { kind: "messages", messages: completion, row, rowIndex }
+      : { kind: "prompt_completion", prompt, completion, row, rowIndex };
   return [
-    { title: "Chosen", row: side(example.chosen) },
-    { title: "Rejected", row: side(example.rejected) },
+    { title: "Chosen", row: side(chosen) },
+    { title: "Rejected", row: side(rejected) },
   ];
 }
 
 export function textsOf(example: Example, tools: TextTools, config: RunConfig): readonly RenderedText[] {
   if (example.kind === "prompt") {
-    const ids = promptIds(example.prompt, tools);
+    const ids = promptIds(example.prompt, tools, templateVariables(config).templateVariables);
     const pieces = renderTokens(ids, () => false, tools.tokenizer);
     return [{ title: "", pieces: pieces.map(plain), tokens: ids.length }];
   }
@@ -66,7 +70,8 @@ const plain = ({ text, learned, special }: RenderedText["pieces"][number]) => ({
 
 /** Tokens of a row before it is cut; of the longer text of a pair. Undefined when it cannot be tokenized as asked. */
 export function lengthOf(example: Example, tools: TextTools, config: RunConfig): number | undefined {
-  if (example.kind === "prompt") return promptIds(example.prompt, tools).length;
+  if (example.kind === "prompt")
+    return promptIds(example.prompt, tools, templateVariables(config).templateVariables).length;
   const rows = example.kind === "preference" ? sidesOf(example).map(({ row }) => row) : [example];
   const lengths = rows.flatMap((row) => {
     const encoded = encodeSftRow(row, tools, { ...sftOptions(config), packing: true });

@@ -65,6 +65,48 @@ describe("a row as the model sees it", () => {
     expect(chosen).not.toContain("Which animal");
   });
 
+  const rowsOf = (...lines: readonly object[]) => {
+    const text = lines.map((line) => JSON.stringify(line)).join("\n");
+    const rows = memoryAsset("rows.jsonl", new TextEncoder().encode(text));
+    return { ...host, openDataset: async () => rows };
+  };
+  const turn = (role: string, content: string) => ({ role, content });
+
+  it("is what training compares of a pair whose prompt is the beginning of both", async () => {
+    const asked = turn("user", "Where does Ida live?");
+    const pairs = rowsOf({
+      chosen: [asked, turn("assistant", "In a den.")],
+      rejected: [asked, turn("assistant", "No idea.")],
+    });
+    const config = await configOf({ algorithm: "dpo", dataset_name: "rows.jsonl", val_split_ratio: 0 });
+    const { texts } = await renderDataRow(pairs, config, 0);
+    const learned = texts.map(({ pieces }) => textOf(pieces.filter((piece) => piece.learned)));
+    expect(learned[0]).toMatch(/^In a den\./);
+    expect(learned[1]).toMatch(/^No idea\./);
+    expect(texts.every(({ pieces }) => textOf(pieces).includes("Where does Ida live?"))).toBe(true);
+  });
+
+  it("is rendered with the variables of the chat template that training has", async () => {
+    const model = await host.openModel("aligntune-tiny");
+    const source = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '!' if enable_thinking is false }}";
+    const open = async (file: string) =>
+      file === "chat_template.jinja"
+        ? memoryAsset(file, new TextEncoder().encode(source))
+        : await model.open(file);
+    const asked = {
+      ...rowsOf({ prompt: [turn("user", "Hi")], answer: "1" }),
+      openModel: async () => ({ ...model, open }),
+    };
+    for (const [enable_thinking, text] of [
+      [null, "Hi"],
+      [false, "Hi!"],
+    ] as const) {
+      const common = { dataset_name: "rows.jsonl", val_split_ratio: 0, enable_thinking };
+      const { texts } = await renderDataRow(asked, await configOf({ algorithm: "grpo", ...common }), 0);
+      expect(textOf(texts[0]?.pieces ?? [])).toBe(text);
+    }
+  });
+
   it("is a prompt to go on from, with the reference for rewards", async () => {
     const config = await configOf({ algorithm: "grpo", dataset_name: "arithmetic" });
     const { texts, reference, limit } = await renderDataRow(host, config, 0);

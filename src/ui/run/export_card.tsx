@@ -121,7 +121,9 @@ function Types({ kind, dtype, basePrecision, onChange }: TypesProps) {
   ];
   return (
     <div className="stack tight">
-      <Segmented label="Stored as" value={dtype} options={types} onChange={onChange} />
+      <div className="row">
+        <Segmented label="Stored as" value={dtype} options={types} onChange={onChange} />
+      </div>
       {kind === "merged" && (
         <p className="muted small">
           Added to the base's own {basePrecision.join(", ")} weights, never to a 4-bit copy, and rounded once.
