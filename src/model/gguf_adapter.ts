@@ -14,7 +14,9 @@ const ARCHITECTURES: Readonly<Record<string, { readonly name: string; readonly i
   mistral: { name: "llama", interleaved: true },
   qwen2: { name: "qwen2" },
   qwen3: { name: "qwen3" },
+  gemma2: { name: "gemma2" },
   gemma3_text: { name: "gemma3" },
+  phi3: { name: "phi3" },
   gpt2: { name: "gpt2" },
 };
 
@@ -24,8 +26,10 @@ const TENSOR: Readonly<Record<string, string>> = {
   "self_attn.k_proj": "attn_k",
   "self_attn.v_proj": "attn_v",
   "self_attn.o_proj": "attn_output",
+  "self_attn.qkv_proj": "attn_qkv",
   "mlp.gate_proj": "ffn_gate",
   "mlp.up_proj": "ffn_up",
+  "mlp.gate_up_proj": "ffn_up",
   "mlp.down_proj": "ffn_down",
   "attn.c_attn": "attn_qkv",
   "attn.c_proj": "attn_output",

@@ -124,6 +124,20 @@ describe("an adapter for llama.cpp", () => {
     expect(v ? floats("blk.1.attn_v.weight.lora_b") : v).toEqual(await v?.b.floats());
   });
 
+  it.each([
+    ["mistral", "llama", "attn_v"],
+    ["phi3", "phi3", "attn_qkv"],
+    ["gemma2", "gemma2", "ffn_gate"],
+    ["qwen2", "qwen2", "ffn_up"],
+  ])("knows %s as %s, every tensor of it", async (name, architecture, part) => {
+    const { adapter, bytes } = await bytesOf(name);
+    const { values, infos } = parts(bytes);
+    expect(values["general.architecture"]).toBe(architecture);
+    expect(infos).toHaveLength(2 * adapter.modules.size);
+    expect(new Set(infos.map((info) => info.name)).size).toBe(infos.length);
+    expect(infos.map((info) => info.name)).toContain(`blk.0.${part}.weight.lora_b`);
+  });
+
   it("leaves GPT-2's factors as PEFT has them: every matrix of a GGUF is (out, in)", async () => {
     const { adapter, bytes } = await bytesOf("gpt2");
     const { values, infos, floats } = parts(bytes);

@@ -14,7 +14,7 @@ import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";
 import { tinyConfig } from "../tiny_model.ts";
 
-const NAMES = ["qwen3", "qwen3-untied", "qwen2", "llama", "gemma3", "gpt2"];
+const NAMES = ["qwen3", "qwen3-untied", "qwen2", "llama", "mistral", "phi3", "gemma2", "gemma3", "gpt2"];
 
 async function open(name: string): Promise<{ model: ModelFolder; adapter: Adapter }> {
   return {
