@@ -2,10 +2,11 @@ import type { Prepared } from "../algorithms/algorithm.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
+import type { FloatDtype } from "../formats/dtype.ts";
 import type { ModelFolder } from "../formats/model_folder.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { CheckpointRecord, Host } from "../host/host.ts";
+import type { Asset, CheckpointRecord, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Engine } from "../trainer/engine.ts";
@@ -63,8 +64,8 @@ export interface OpenTrainer {
   train(control: RunControl, steps?: number): Promise<Outcome>;
   /** How it does on the validation rows. Throws `dataset-invalid` when none are held out. */
   evaluate(): Promise<Record<string, number>>;
-  /** PEFT files (or the whole model), card, configuration, state and tokenizer, as files to write or zip. */
-  exportAssets(): Promise<Awaited<ReturnType<typeof exportAssets>>>;
+  /** PEFT files (or the whole model, stored as `dtype`), card, configuration, state and tokenizer, as files to write or zip. */
+  exportAssets(dtype?: FloatDtype): Promise<readonly Asset[]>;
   close(): void;
 }
 
@@ -131,8 +132,8 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
         "No rows are held out: set val_split_ratio above 0 or give eval_dataset_name.",
       );
     },
-    exportAssets: () =>
-      exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log }),
+    exportAssets: (dtype) =>
+      exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log, dtype }),
     close: () => {
       method.close?.();
       if (!options.gpu) gpu.close();

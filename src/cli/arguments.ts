@@ -22,12 +22,15 @@ const COMMANDS: Readonly<Record<string, Options>> = {
     ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
     ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
   },
+  export: { merged: FLAG, gguf: FLAG, output: TEXT, dtype: TEXT, base: TEXT },
+  upload: { repo: TEXT, public: FLAG, existing: FLAG, endpoint: TEXT },
   cluster: { output: TEXT },
   diagnose: DEVICE,
   recipes: {},
 };
 
-const TAKES_A_WORD: ReadonlySet<string> = new Set(["recipes", "cluster"]);
+/** Commands that take a word: the name of a recipe, the folder of a run. */
+const TAKES_A_WORD: ReadonlySet<string> = new Set(["recipes", "cluster", "export", "upload"]);
 
 /** What was given on the command line, read by name. */
 export interface Arguments {

@@ -1,3 +1,5 @@
+import { AppError } from "./errors.ts";
+
 /** Names and addresses of the Hugging Face hub, for the page as well as for the hosts. */
 
 /** Where the hub answers when nothing else is said. */
@@ -30,4 +32,21 @@ export function hubAddress(text: string): string | undefined {
   const allowed = protocol === "https:" || (protocol === "http:" && THIS_MACHINE.has(hostname));
   if (!allowed || username !== "" || password !== "") return undefined;
   return `${origin}${pathname.replace(/\/+$/, "")}`;
+}
+
+/** Hosts that hand on what the hub has. They are no place for a token that may write. */
+const MIRROR = /(^|\.)hf-mirror\.com$/;
+
+/**
+ * Where an upload with a token may go: the hub itself, a hub of one's own over https, or this machine. Throws `config-invalid`
+ * for anything else, mirrors among it.
+ */
+export function uploadTarget(endpoint: string): string {
+  const address = hubAddress(endpoint);
+  if (address !== undefined && !MIRROR.test(new URL(address).hostname)) return address;
+  throw new AppError(
+    "config-invalid",
+    `${endpoint} gets no token: uploads go to ${HUB_ENDPOINT}, to a hub of your own over https, or to this machine.`,
+    { details: { key: "endpoint" } },
+  );
 }

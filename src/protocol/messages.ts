@@ -1,5 +1,6 @@
 import type { Catalog } from "./catalog.ts";
 import type { ChatAnswer, ChatRequest, ChatSide } from "./chat.ts";
+import type { ExportPlan, ExportProgress, ExportRequest, ExportResult, UploadRequest } from "./exports.ts";
 import type {
   CheckpointSummary,
   Download,
@@ -137,6 +138,17 @@ export interface Requests {
   deleteCheckpoint: { params: RunRef & { step: number }; result: Nothing };
   /** A zip with the PEFT adapter (or the whole model), its card, tokenizer, configuration and trainer state. */
   exportAdapter: { params: RunRef & { step: number | null }; result: Download };
+  /** What a run can be saved as, from its checkpoint at `step` or the last one: sizes, files, and programs that use them. */
+  planExport: { params: RunRef & { step: number | null; files: PickedFiles }; result: ExportPlan };
+  /**
+   * Saves a run in one of these forms and reads it back before it is called done; `export` events say how far it is. Rejects
+   * with `export-invalid` when what was read back differs, `storage-full` when it is too large for a blob.
+   */
+  exportFile: { params: ExportRequest; result: ExportResult };
+  /** Uploads what `exportAdapter` saves to a repository of the hub. Nothing goes anywhere before this is asked. */
+  uploadRun: { params: UploadRequest; result: { url: string; repo: string } };
+  /** Ends a saving or an upload; it then rejects with `cancelled`. */
+  cancelExport: { params: RunRef; result: Nothing };
   exportMetrics: { params: RunRef & { format: "jsonl" | "csv" }; result: Download };
   /** Every answer of the run with its scores, one a line: a file that can be trained on again. */
   exportRollouts: { params: RunRef; result: Download };
@@ -166,6 +178,7 @@ export type WorkerEvent =
   | { readonly type: "samples"; readonly runId: string; readonly samples: SampleSet }
   | { readonly type: "rollouts"; readonly runId: string; readonly set: RolloutSet }
   | { readonly type: "checkpoint"; readonly runId: string; readonly checkpoint: CheckpointSummary }
+  | { readonly type: "export"; readonly runId: string; readonly progress: ExportProgress }
   | { readonly type: "log"; readonly runId: string; readonly line: LogLine }
   /** The text of a chat answer so far. */
   | { readonly type: "answer"; readonly chatId: string; readonly side: ChatSide; readonly text: string }

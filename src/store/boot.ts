@@ -4,6 +4,7 @@ import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, noteError, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, request, startWorker } from "./client.ts";
+import { noteProgress } from "./exports.ts";
 import { failureOf, shown } from "./failure.ts";
 import { headlineOf } from "./headline.ts";
 import { sendHub } from "./hub.ts";
@@ -38,6 +39,7 @@ function onEvent(event: WorkerEvent): void {
   if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
   else if (event.type === "device-lost") setTrouble(event.error);
   else if (event.type === "sandbox-wanted") void openSandbox();
+  else if (event.type === "export") noteProgress(event.runId, event.progress);
   else onRunEvent(event);
 }
 

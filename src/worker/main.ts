@@ -17,6 +17,7 @@ import { Chat } from "./chat.ts";
 import type { WorkerContext } from "./context.ts";
 import { previewData, renderDataRow } from "./data_requests.ts";
 import { planDownload } from "./download_plan.ts";
+import { Exports } from "./exports.ts";
 import { registerFiles } from "./files.ts";
 import {
   checkpointList,
@@ -150,6 +151,26 @@ async function changedConfig(
   }
 }
 
+type ExportMethod = "exportAdapter" | "planExport" | "exportFile" | "uploadRun" | "cancelExport";
+
+/** What leaves a run as files, and, when a person asks for that, for the hub. */
+function exportHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, ExportMethod> {
+  const exports = new Exports(context, runs);
+  return {
+    exportAdapter: ({ runId, step }) => exports.adapter(runId, step),
+    planExport: ({ runId, step, files }) => {
+      registerFiles(context.host, files);
+      return exports.plan(runId, step);
+    },
+    exportFile: (request) => exports.save(request),
+    uploadRun: (request) => exports.upload(request),
+    cancelExport: async ({ runId }) => {
+      exports.cancel(runId);
+      return {};
+    },
+  };
+}
+
 /** What the browser itself says of this worker. */
 function reportHandlers(): Pick<Handlers, "requestsMade" | "storage"> {
   return {
@@ -218,7 +239,7 @@ function handlers(context: WorkerContext): Handlers {
       await host.checkpoints.remove(runId, step);
       return nothing;
     },
-    exportAdapter: ({ runId, step }) => runs.export(runId, step),
+    ...exportHandlers(context, runs),
     exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
     rollouts: ({ runId, step }) => runRollouts(stored(), runId, step),
     exportRollouts: ({ runId }) => exportRollouts(stored(), runId),

@@ -1,11 +1,12 @@
 import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
 import type { Sampler } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
-import { exportZip } from "../formats/export_bundle.ts";
+import type { FloatDtype } from "../formats/dtype.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
+import type { Asset } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { toWire } from "../protocol/rpc.ts";
-import type { Download, MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
+import type { MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
@@ -285,17 +286,14 @@ export class Session {
     this.#context.emit({ type: "status", runId: this.runId, status });
   }
 
-  /** The zip of what the run has learned so far. */
-  async export(): Promise<Download> {
+  /** The files of what the run has learned so far; full fine-tuning's weights as `dtype`. */
+  async exportAssets(dtype?: FloatDtype): Promise<readonly Asset[]> {
     if (this.isBusy)
       throw new AppError(
         "config-invalid",
         "The run is going. Pause it to download what it has learned so far.",
       );
-    const files = await this.#trainer.exportAssets();
-    const isAdapter = files.some(({ name }) => name === "adapter_model.safetensors");
-    const { fileName, stream } = exportZip(this.name, isAdapter ? "adapter" : "merged", files);
-    return { fileName, blob: await new Response(stream).blob() };
+    return this.#trainer.exportAssets(dtype);
   }
 
   get trainer(): OpenTrainer {

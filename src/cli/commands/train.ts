@@ -4,7 +4,8 @@ import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import type { Sample, Sampler } from "../../api/sampler.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { verifyExport } from "../../formats/verify_export.ts";
+import { createNodeHost, hubFromEnvironment, nodeFolder } from "../../host/node.ts";
 import { AppError } from "../../lib/errors.ts";
 import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
@@ -226,7 +227,9 @@ async function finish(
     return outcome.reason === null ? 130 : 1;
   }
   await samples?.ask(step, config.load_best_model_at_end);
-  for (const file of await trainer.exportAssets()) await writeWhole(join(dir, file.name), file);
+  const files = await trainer.exportAssets();
+  for (const file of files) await writeWhole(join(dir, file.name), file);
+  await verifyExport(nodeFolder(dir), files);
   const early = outcome.reason ? ` (${outcome.reason})` : "";
   const { memory, gpu } = trainer;
   const gpu_memory = { planned: memory.total, peak: gpu.counts.peakBytes };

@@ -132,6 +132,12 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
       "Delete old runs, or download the adapter now. A private window keeps little and forgets it on close.",
     fixes: [{ kind: "runs", label: "Free space" }],
   },
+  "export-invalid": {
+    title: "The file was not saved as it should be",
+    advice:
+      "Nothing is lost: the run and its checkpoints are as they were. Save it again, or to another place.",
+    fixes: [],
+  },
   network: {
     title: "A file could not be fetched",
     advice: "Check the connection and try again. Training itself needs no network.",

@@ -35,10 +35,13 @@ function Privacy({ requests }: { requests: readonly Asked[] | null }) {
   const host = useHub(({ address }) => hubHost(address));
   return (
     <div className="stack tight privacy">
-      <p className="strong">Your data, your prompts and what is learned never leave this device.</p>
+      <p className="strong">
+        Your data and your prompts never leave this device, and what is learned only when you upload it
+        yourself.
+      </p>
       <p>
-        The only requests to another site are downloads of the models and datasets that you name, from {host}{" "}
-        and the storage it sends them from. They carry no data.
+        The only other requests to another site are downloads of the models and datasets that you name, from{" "}
+        {host} and the storage it sends them from. They carry no data.
       </p>
       {requests === null ? (
         <p className="muted">What was fetched cannot be listed yet.</p>

@@ -6,6 +6,7 @@ import { resolve } from "../../../src/config/resolve.ts";
 import { rewardData, rewardSettingsData } from "../../../src/config/reward_data.ts";
 import { AppError } from "../../../src/lib/errors.ts";
 import type { Catalog } from "../../../src/protocol/catalog.ts";
+import type { ExportPlan } from "../../../src/protocol/exports.ts";
 import type { WorkerEvent } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import type { RunDetails, RunStatus } from "../../../src/protocol/runs.ts";
@@ -146,6 +147,36 @@ const STATES: Readonly<Record<string, RunStatus>> = {
       stack: "AppError: at step.ts",
     },
   },
+};
+
+const EXPORT_PLAN: ExportPlan = {
+  step: 64,
+  basePrecision: ["BF16"],
+  repository: "quiet-otter",
+  options: [
+    {
+      ...{
+        possible: true,
+        kind: "adapter",
+        fileName: "quiet-otter-adapter.zip",
+        bytes: 9_400_000,
+        bytesAs: null,
+      },
+      files: [
+        { name: "adapter_config.json", bytes: 812 },
+        { name: "adapter_model.safetensors", bytes: 9_300_000 },
+        { name: "README.md", bytes: null },
+      ],
+      snippet: { language: "Python", text: 'from peft import PeftModel\n\nadapter = "quiet-otter-adapter"' },
+    },
+    {
+      ...{ possible: true, kind: "merged", fileName: "quiet-otter-merged.zip", bytes: 1_500_000_000 },
+      bytesAs: { stored: 1_500_000_000, F32: 3_000_000_000, F16: 1_500_000_000, BF16: 1_500_000_000 },
+      files: [{ name: "model.safetensors", bytes: 1_500_000_000 }],
+      snippet: { language: "Python", text: "from transformers import AutoModelForCausalLM" },
+    },
+    { possible: false, kind: "gguf", why: "This adapter cannot be saved for llama.cpp." },
+  ],
 };
 
 /** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows, streamed. */
@@ -295,6 +326,13 @@ export function standIn(
     checkpoints: async () => ({ checkpoints: checkpoints(steps) }),
     deleteCheckpoint: async () => ({}),
     exportAdapter: async () => ({ fileName: "quiet-otter-adapter.zip", blob: new Blob(["zip"]) }),
+    planExport: async () => EXPORT_PLAN,
+    exportFile: async ({ kind }) => {
+      const names = { adapter: "adapter.zip", model: "model.zip", merged: "merged.zip", gguf: "lora.gguf" };
+      return { fileName: `quiet-otter-${names[kind]}`, bytes: 3, blob: new Blob(["zip"]) };
+    },
+    uploadRun: async ({ repo }) => ({ repo: `ada/${repo}`, url: `https://huggingface.co/ada/${repo}` }),
+    cancelExport: async () => ({}),
     exportMetrics: async ({ format }) => ({
       fileName: `quiet-otter-metrics.${format}`,
       blob: new Blob(["{}"]),
