@@ -4,13 +4,16 @@ import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, noteError, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, request, startWorker } from "./client.ts";
+import { useDownloads, withProgress } from "./downloads.ts";
 import { failureOf, shown } from "./failure.ts";
 import { headlineOf } from "./headline.ts";
-import { sendHub } from "./hub.ts";
+import { sendHub, useHub } from "./hub.ts";
+import { recallToken } from "./hub_token.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
 import { isGoing, methodIdOf, nameOf, type RunView, reduce, useRuns } from "./runs.ts";
 import { openSandboxPort } from "./sandbox.ts";
-import { restoreSetup, scheduleRefresh } from "./setup_actions.ts";
+import { restoreSetup } from "./setup_actions.ts";
+import { scheduleRefresh } from "./setup_refresh.ts";
 import { spokenProgress, spokenStatus } from "./spoken.ts";
 import { watchSystemTheme } from "./theme.ts";
 
@@ -20,6 +23,7 @@ export function boot(endpoint?: Endpoint): void {
   restoreSetup();
   if (endpoint) connectTo(endpoint, onEvent);
   else startWorker(onEvent, setTrouble);
+  recallToken(useHub.getState().address);
   void sendHub().catch(noteError);
   addEventListener("beforeunload", (event) => {
     const { runs, order } = useRuns.getState();
@@ -36,6 +40,7 @@ export function boot(endpoint?: Endpoint): void {
 
 function onEvent(event: WorkerEvent): void {
   if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
+  else if (event.type === "download") useDownloads.setState((state) => withProgress(state, event));
   else if (event.type === "device-lost") setTrouble(event.error);
   else if (event.type === "sandbox-wanted") void openSandbox();
   else onRunEvent(event);

@@ -4,6 +4,7 @@ import type { Catalog } from "../protocol/catalog.ts";
 import type { DownloadPlan } from "../protocol/setup.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { request } from "./client.ts";
+import { recallToken, tokenFor } from "./hub_token.ts";
 
 /** The hub that names of models and data are looked for at, when a person gives such a name. */
 
@@ -17,14 +18,27 @@ function keptAddress(): string {
   }
 }
 
-export const useHub = create<{ readonly address: string }>(() => ({
+interface HubState {
+  readonly address: string;
+  /** A person is looking at the address. */
+  readonly choosing: boolean;
+}
+
+export const useHub = create<HubState>(() => ({
   address: typeof localStorage === "undefined" ? HUB_ENDPOINT : keptAddress(),
+  choosing: false,
 }));
+
+export const openAddress = (): void => useHub.setState({ choosing: true });
+export const closeAddress = (): void => useHub.setState({ choosing: false });
 
 export const hubHost = (address: string): string => new URL(address).host;
 
-/** Tells the worker which hub it is. Nothing is asked of it by that. */
-export const sendHub = (): Promise<unknown> => request("setHub", { endpoint: useHub.getState().address });
+/** Tells the worker which hub it is, with the token that is held for it. Nothing is asked of it by that. */
+export function sendHub(): Promise<unknown> {
+  const { address } = useHub.getState();
+  return request("setHub", { endpoint: address, token: tokenFor(address) });
+}
 
 /** Another address, from now on and in later visits. False when it is none that this page may ask. */
 export async function setHub(text: string): Promise<boolean> {
@@ -36,6 +50,7 @@ export async function setHub(text: string): Promise<boolean> {
   } catch {
     // The address then holds for this visit.
   }
+  recallToken(address);
   await sendHub();
   return true;
 }

@@ -1,6 +1,7 @@
-import { Check, Circle, LoaderCircle } from "lucide-react";
+import { Check, Circle, Download, LoaderCircle } from "lucide-react";
+import { isArriving, secondsLeft, useDownloads } from "../../store/downloads.ts";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatBytes, formatCount, formatDuration } from "../format.ts";
 import { ProgressBar } from "../parts/status.tsx";
 
 const PARTS = [
@@ -20,10 +21,40 @@ export function Preparing({ run }: { run: RunView }) {
   const now = run.status.state === "preparing" ? run.status.what : null;
   return (
     <section className="card preparing" aria-label="Preparing">
+      <Arriving />
       {PARTS.map(([what, label]) => (
         <Row key={what} label={label} part={run.prepared[what]} now={what === now} />
       ))}
     </section>
+  );
+}
+
+/** What comes from a hub just now: how much, how fast, how long still. */
+export function Arriving() {
+  const byKey = useDownloads((state) => state.byKey);
+  return (
+    <>
+      {Object.values(byKey)
+        .filter(isArriving)
+        .map((progress) => {
+          const { key, name, done, total, rate } = progress;
+          const left = secondsLeft(progress);
+          return (
+            <div key={key} className="preparing-row arriving">
+              <Download size={16} aria-hidden className="muted" />
+              <span className="strong ellipsis" title={name}>
+                {name}
+              </span>
+              <ProgressBar label={`Download of ${name}`} share={total > 0 ? done / total : 0} />
+              <span className="muted small number">
+                {formatBytes(done)} of {formatBytes(total)}
+                {rate !== undefined && ` · ${formatBytes(rate)}/s`}
+                {left !== null && ` · ${formatDuration(left)} left`}
+              </span>
+            </div>
+          );
+        })}
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
+import { type HubFacts, useHubFacts } from "../../store/hub_facts.ts";
 import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
   algorithmOf,
@@ -14,7 +15,8 @@ import {
   type SetupState,
   useSetup,
 } from "../../store/setup.ts";
-import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
+import { startSetup } from "../../store/setup_actions.ts";
+import { agreeToDownload } from "../../store/setup_refresh.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
@@ -24,6 +26,10 @@ import { fieldId } from "./field.tsx";
 
 /** Errors of the plan that stand beside the data and the settings already. */
 const SHOWN_ELSEWHERE = new Set(["config-invalid", "dataset-invalid", "file-missing", "file-invalid"]);
+
+const isRefused = (facts: HubFacts["model"] | HubFacts["dataset"]): boolean =>
+  facts.state === "failed" ||
+  (facts.state === "ready" && "supported" in facts.value && facts.value.supported !== null);
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
@@ -44,6 +50,8 @@ export function Summary() {
   const step = nextStep(setup, device.state === "ready");
   const plan = shown(setup.plan);
   const download = shown(setup.download);
+  // What the hub refused stands with the model or the data that it is about.
+  const saidAbove = useHubFacts(({ model, dataset }) => [model, dataset].some(isRefused));
   const pressing = useRef(false);
   const start = async () => {
     if (pressing.current) return;
@@ -71,7 +79,9 @@ export function Summary() {
           ))}
         </dl>
         {download && download.total > 0 && <Downloads plan={download} />}
-        {setup.download.state === "failed" && <ErrorCard failure={setup.download.error} compact here />}
+        {setup.download.state === "failed" && !saidAbove && (
+          <ErrorCard failure={setup.download.error} compact here />
+        )}
         {plan && <Memory plan={plan} />}
         {setup.plan.state === "failed" && !SHOWN_ELSEWHERE.has(setup.plan.error.code) && (
           <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>

@@ -14,6 +14,7 @@ import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
 import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+import { arriving, hubHandlers } from "./stand_in_hub.ts";
 
 const catalog = async (): Promise<Catalog> => ({
   algorithms: ALGORITHMS.map(methodInfo),
@@ -263,8 +264,7 @@ export function standIn(
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
-    setHub: async () => ({}),
-    planDownload: async () => ({ parts: [], total: 0 }),
+    ...hubHandlers(scene),
     start: async () => {
       await wait(300);
       return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
@@ -329,7 +329,7 @@ export function standIn(
         status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
       });
       emit({ type: "status", runId: "r1", status });
-      if (state === "preparing") return;
+      if (state === "preparing") return emit(arriving);
       emit({
         type: "progress",
         runId: "r1",
