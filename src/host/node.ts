@@ -10,7 +10,8 @@ import {
   verifyRecord,
 } from "../storage/record_manifest.ts";
 import type { Asset, CheckpointRecord, CheckpointStore, DatasetPart, Folder, Host } from "./host.ts";
-import { createHub, type Hub, type HubOptions } from "./hub.ts";
+import { createHub, type Hub } from "./hub.ts";
+import type { HubOptions } from "./hub_connection.ts";
 import { checkRange } from "./memory.ts";
 import { createNodeUserCode } from "./node_user_code.ts";
 import { assetText } from "./text.ts";

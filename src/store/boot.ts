@@ -38,7 +38,7 @@ function onEvent(event: WorkerEvent): void {
   if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
   else if (event.type === "device-lost") setTrouble(event.error);
   else if (event.type === "sandbox-wanted") void openSandbox();
-  else onRunEvent(event);
+  else if ("runId" in event) onRunEvent(event);
 }
 
 /** Opens the frame for a person's code. What goes wrong is told where the code is waited for: in the worker. */

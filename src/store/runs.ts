@@ -137,6 +137,7 @@ export function reduce(state: RunsState, event: WorkerEvent): RunsState {
     case "answer":
     case "device-lost":
     case "sandbox-wanted":
+    case "download":
       return state;
   }
 }

@@ -264,6 +264,23 @@ export function standIn(
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
     setHub: async () => ({}),
+    hubModel: async ({ name }) => ({
+      ...{ key: name, name, id: "Qwen/Qwen3-0.6B", commit: "c1899de289a04d12100db370d81485cdf75e47ca" },
+      ...{ host: "huggingface.co", licence: "apache-2.0", gated: false, private: false, modelType: "qwen3" },
+      ...{ supported: null, bytes: 1_519_000_000, parameters: 751_632_384, storedBytes: 0, complete: false },
+    }),
+    hubDataset: async ({ name }) => ({
+      ...{ key: name, name, id: "openai/gsm8k", commit: "e53f048856ff4f594e959d75785d2c2d37b678ee" },
+      ...{ host: "huggingface.co", licence: "mit", gated: false, private: false, defaultSubset: null },
+      subsets: ["main", "socratic"].map((subset) => ({
+        name: subset,
+        splits: [{ name: "train", bytes: 2_306_545, files: [`${subset}/train-00000-of-00001.parquet`] }],
+      })),
+    }),
+    checkToken: async () => ({ user: "captain" }),
+    library: async () => ({ entries: [], used: 12_000_000, quota: 60_000_000_000, persistent: false }),
+    removeStored: async () => ({}),
+    keepStorage: async () => ({ persistent: true }),
     planDownload: async () => ({ parts: [], total: 0 }),
     start: async () => {
       await wait(300);
