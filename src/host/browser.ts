@@ -1,11 +1,13 @@
 import { AppError } from "../lib/errors.ts";
 import { hubId } from "../lib/hub.ts";
 import type { Database } from "../storage/database.ts";
+import { indexedHubStore } from "../storage/hub_records.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
 import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
+import type { HubStore } from "./hub_store.ts";
 import { rememberedHub } from "./remembered_hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
@@ -37,8 +39,16 @@ export interface BrowserHost extends Host {
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
-  /** Where names are looked for that are nowhere here. */
-  setHub(endpoint: string): void;
+  /** Where names are looked for that are nowhere here; the token is that of this endpoint alone. */
+  setHub(endpoint: string, token?: string | null): void;
+  /** The hub that was set. Throws `config-invalid` when none was. */
+  hub(): Hub;
+  /** The same hub, asked with another token. */
+  hubWith(token: string): Hub;
+  /** Looks again at what is kept, after something was deleted. */
+  forgetHub(): void;
+  /** What is kept of hubs; undefined where the browser keeps nothing. */
+  readonly store: HubStore | undefined;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
@@ -47,7 +57,17 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const datasets = new Map<string, Asset>();
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
-  let hub: (Hub & { readonly endpoint: string }) | undefined;
+  const store = database && indexedHubStore(database, () => Date.now());
+  let hub: (Hub & { readonly endpoint: string; readonly token: string | null }) | undefined;
+  const open = (endpoint: string, token: string | null): Hub => {
+    const { retryDelays } = url ?? {};
+    const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
+    return createHub({ ...options, token: token ?? undefined }, store);
+  };
+  const requireHub = () => {
+    if (hub) return hub;
+    throw new AppError("config-invalid", "No hub is set, so there is nothing to look the name up in.");
+  };
   const hubFor = (name: string): Hub | undefined => (hubId(name) ? hub : undefined);
   return {
     openModel: async (name, revision) =>
@@ -69,12 +89,17 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     addDataset: (name, file) => void datasets.set(name, file),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
     addCode: (name, file) => void code.set(plainName(name), file),
-    setHub: (endpoint) => {
-      if (endpoint === hub?.endpoint) return;
-      const { retryDelays } = url ?? {};
-      const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
-      hub = { ...rememberedHub(createHub(options)), endpoint };
+    setHub: (endpoint, token = null) => {
+      if (endpoint === hub?.endpoint && token === hub.token) return;
+      hub = { ...rememberedHub(open(endpoint, token)), endpoint, token };
     },
+    forgetHub: () => {
+      if (hub)
+        hub = { ...rememberedHub(open(hub.endpoint, hub.token)), endpoint: hub.endpoint, token: hub.token };
+    },
+    hub: requireHub,
+    hubWith: (token) => open(requireHub().endpoint, token),
+    store,
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,

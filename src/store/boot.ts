@@ -43,7 +43,7 @@ function onEvent(event: WorkerEvent): void {
   else if (event.type === "download") useDownloads.setState((state) => withProgress(state, event));
   else if (event.type === "device-lost") setTrouble(event.error);
   else if (event.type === "sandbox-wanted") void openSandbox();
-  else onRunEvent(event);
+  else if ("runId" in event) onRunEvent(event);
 }
 
 /** Opens the frame for a person's code. What goes wrong is told where the code is waited for: in the worker. */

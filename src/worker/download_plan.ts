@@ -16,6 +16,8 @@ const SMALL = [
   "tokenizer_config.json",
   "chat_template.jinja",
 ];
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
 const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
 
 /**
@@ -47,11 +49,17 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
   return { parts, total: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
+/** The files that training needs of a model or adapter: of a model in shards, its index is read for their names. */
+export async function neededFiles(folder: Folder): Promise<readonly string[]> {
+  const names = await folder.list();
+  const has = (name: string) => names.includes(name);
+  if (!has("config.json")) return ADAPTER.filter(has);
+  const weights = has(SINGLE) ? [SINGLE] : [INDEX, ...(await shardsOf(folder))];
+  return [...SMALL, ...weights].filter(has);
+}
+
 async function modelBytes(folder: Folder): Promise<number> {
-  const { sizes = new Map<string, number>() } = folder;
-  const single = "model.safetensors";
-  const weights = sizes.has(single) ? [single] : await shardsOf(folder);
-  return sumOf(sizes, [...SMALL, ...weights]);
+  return sumOf(folder.sizes ?? new Map<string, number>(), await neededFiles(folder));
 }
 
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>

@@ -2,7 +2,6 @@ import { planRun } from "../api/plan_run.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
-import { hubAddress } from "../lib/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
 import type { Diagnostics } from "../protocol/setup.ts";
@@ -24,6 +23,7 @@ import {
   runList,
   runRollouts,
 } from "./history.ts";
+import { hubHandlers } from "./hub_requests.ts";
 import { RewardTrials } from "./reward_trial.ts";
 import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
@@ -64,7 +64,6 @@ type SetupMethod =
   | "exportConfig"
   | "previewData"
   | "renderRow"
-  | "setHub"
   | "planDownload"
   | "planMemory";
 
@@ -96,16 +95,6 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
       const { config } = await requireConfig(named);
       await runs.release();
       return sampleScores(host, config);
-    },
-    setHub: async ({ endpoint }) => {
-      const address = hubAddress(endpoint);
-      if (address === undefined)
-        throw new AppError(
-          "config-invalid",
-          `${endpoint} is not the address of a hub that this page may ask.`,
-        );
-      host.setHub(address);
-      return {};
     },
     planDownload: async ({ files, ...named }) => {
       registerFiles(host, files);
@@ -203,6 +192,7 @@ function handlers(context: WorkerContext): Handlers {
       chat.cancel(chatId);
       return nothing;
     },
+    ...hubHandlers(context, runs),
     ...reportHandlers(),
   };
 }

@@ -16,7 +16,7 @@ beforeAll(async () => {
   hub = await startHub([
     ...(await summaryRepositories()),
     {
-      ...{ kind: "models", id: "meta/gated", token: "hf_good", gated: true },
+      ...{ kind: "models", id: "meta/gated", token: "hf_good", gated: "manual" },
       files: { "config.json": new Uint8Array() },
     },
   ]);
@@ -141,7 +141,7 @@ describe("models and data of a hub", () => {
     await page.getByLabel("Or a model of the hub").fill("meta/gated");
     await page.getByRole("button", { name: "Use this model" }).click();
     await page
-      .getByText(/cannot send a token yet/)
+      .getByText(/is open only to people who accepted its terms/)
       .first()
       .waitFor(WAIT);
     await page.getByRole("button", { name: "Choose another model" }).waitFor();
