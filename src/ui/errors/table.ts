@@ -213,8 +213,8 @@ const retry = (seconds?: number): Fix => ({
   ...(seconds === undefined ? {} : { seconds }),
 });
 
-const isAboutData = ({ what }: Failure["details"]): boolean =>
-  /dataset|parquet|jsonl|csv/i.test(String(what));
+const isAboutData = ({ what, page }: Failure["details"]): boolean =>
+  /dataset|parquet|jsonl|csv/i.test(String(what)) || String(page).includes("/datasets/");
 
 /** The repository that a refusal is about; null when it does not say. */
 export function wantedOf({ details }: Pick<Failure, "details">): Named | null {

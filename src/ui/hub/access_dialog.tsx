@@ -1,4 +1,4 @@
-import { Check, Circle, Eye, EyeOff, Minus, X } from "lucide-react";
+import { Check, Eye, EyeOff, Minus, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useEffect, useId, useState } from "react";
 import {
   type AccessState,
@@ -78,7 +78,7 @@ const STATE_WORDS: Readonly<Record<StepState, string>> = {
   failed: "not there yet",
   unneeded: "perhaps not needed",
 };
-const ICONS = { todo: Circle, done: Check, failed: X, unneeded: Minus } as const;
+const ICONS = { todo: null, done: Check, failed: X, unneeded: Minus } as const;
 
 interface StepProps {
   readonly number: number;
@@ -92,11 +92,12 @@ function Step({ number, title, state, children }: StepProps) {
   return (
     <li className={`access-step ${state}`}>
       <span className="access-step-icon">
-        <Icon size={16} aria-hidden />
+        {Icon === null ? <span aria-hidden="true">{number}</span> : <Icon size={16} aria-hidden />}
       </span>
       <div className="stack tight grow">
         <h3>
-          {number}. {title} <span className="muted access-step-state">{STATE_WORDS[state]}</span>
+          <span className="hidden">Step {number}: </span>
+          {title} <span className="muted access-step-state">{STATE_WORDS[state]}</span>
         </h3>
         {children}
       </div>

@@ -2,7 +2,7 @@ import { Lock } from "lucide-react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import type { HubReference } from "../../lib/hub.ts";
 import { readName } from "../../store/hub_reference.ts";
-import { formatBytes } from "../format.ts";
+import { aboutBytes } from "./words.ts";
 
 interface HubFieldProps {
   readonly kind: HubReference["kind"];
@@ -102,7 +102,7 @@ export function QuickPicks({ label, picks, chosen, onPick }: QuickPicksProps) {
           {gated && <Lock size={12} aria-hidden />}
           {name}
           <span className="muted">
-            {gated && <span className="hidden">gated, </span>}≈ {formatBytes(bytes)}
+            {gated && <span className="hidden">gated, </span>}≈ {aboutBytes(bytes)}
           </span>
         </button>
       ))}

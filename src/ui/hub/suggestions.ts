@@ -49,8 +49,13 @@ export const DATASETS: readonly SuggestedDataset[] = [
   { id: "Anthropic/hh-rlhf", data: ["pairs"], bytes: 90e6 },
 ];
 
-/** Suggested models of the types that are nearest to one that is not supported; the smallest when none is. */
+const MOST_ALTERNATIVES = 3;
+
+/** Suggested models that are open to everyone, those of the types that are nearest to one that is not supported first. */
 export function alternativesTo(nearest: readonly string[]): readonly SuggestedModel[] {
-  const near = MODELS.filter(({ modelType, gated }) => !gated && nearest.includes(modelType));
-  return near.length > 0 ? near : MODELS.filter(({ gated }) => !gated).slice(0, 2);
+  const distance = ({ modelType }: SuggestedModel): number =>
+    nearest.includes(modelType) ? nearest.indexOf(modelType) : nearest.length;
+  return MODELS.filter(({ gated }) => !gated)
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, MOST_ALTERNATIVES);
 }

@@ -16,6 +16,9 @@ export function downloadWords({
   return `${formatBytes(bytes)}, ${formatBytes(storedBytes)} of it on this device already`;
 }
 
+/** A size that is not exact: 270 MB, 1.5 GB. */
+export const aboutBytes = (bytes: number): string => formatBytes(bytes).replace(/\.0 (?=[kM]B)/, " ");
+
 export const parameterWords = (parameters: number | null): string =>
   parameters === null ? "Number of parameters not given" : `${formatCompact(parameters)} parameters`;
 

@@ -43,7 +43,7 @@ export function ModelSection() {
                 {folder
                   ? `${plural(folder.length, "file")}, ${formatBytes(folder.reduce((sum, { size }) => sum + size, 0))}, read from this device`
                   : isOfHub
-                    ? "From the hub, as described below."
+                    ? "From the hub. What it says of the model stands below."
                     : "This model is not on this page. Drop or choose its folder."}
               </span>
             </span>

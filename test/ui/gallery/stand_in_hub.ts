@@ -152,8 +152,10 @@ export function hubHandlers(scene: string): HubHandlers {
       persistent = true;
       return { persistent };
     },
-    planDownload: async ({ given }) =>
-      typeof given["model_name"] === "string" && given["model_name"].includes("/")
+    planDownload: async ({ given }) => {
+      if (given["model_name"] === "EleutherAI/gpt-j-6b")
+        throw new AppError("model-unsupported", "gptj is not supported.");
+      return typeof given["model_name"] === "string" && given["model_name"].includes("/")
         ? {
             parts: [
               { what: "model", name: given["model_name"], bytes: 1_007_000_000 },
@@ -161,7 +163,8 @@ export function hubHandlers(scene: string): HubHandlers {
             ],
             total: 1_009_306_545,
           }
-        : { parts: [], total: 0 },
+        : { parts: [], total: 0 };
+    },
   };
 }
 
