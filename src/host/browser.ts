@@ -5,7 +5,7 @@ import { indexedHubStore } from "../storage/hub_records.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
-import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
+import type { Asset, DatasetAsset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
 import type { HubStore } from "./hub_store.ts";
 import { rememberedHub } from "./remembered_hub.ts";
@@ -35,7 +35,7 @@ const TRAIN: DatasetPart = { subset: null, split: "train" };
  */
 export interface BrowserHost extends Host {
   addModel(folder: Folder): void;
-  addDataset(name: string, file: Asset): void;
+  addDataset(name: string, file: DatasetAsset): void;
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
@@ -54,7 +54,7 @@ export interface BrowserHost extends Host {
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const { base, database, log, url, openSandboxPort } = options;
   const models = new Map<string, Folder>();
-  const datasets = new Map<string, Asset>();
+  const datasets = new Map<string, DatasetAsset>();
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
   const store = database && indexedHubStore(database, () => Date.now());

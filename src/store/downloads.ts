@@ -23,9 +23,3 @@ export const isArriving = ({ done, total }: DownloadProgress): boolean => done <
 /** Seconds until all is here, at the rate of now; null when that is not known. */
 export const secondsLeft = ({ done, total, rate }: DownloadProgress): number | null =>
   rate === undefined || rate <= 0 ? null : Math.max(0, total - done) / rate;
-
-/** The downloads of these names: a name may carry a revision, and the hub's own id may be written otherwise. */
-export function downloadsOf(state: DownloadsState, names: readonly string[]): readonly DownloadProgress[] {
-  const ids = new Set(names.map((name) => name.split("@")[0]?.toLowerCase()));
-  return Object.values(state.byKey).filter(({ name }) => ids.has(name.toLowerCase()));
-}

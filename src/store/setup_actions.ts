@@ -68,13 +68,13 @@ export function newSetup(recipe: string | null, given: GivenSettings = {}): void
 }
 
 /** Rows from a file, or pasted. They stay in memory until the run has read them. */
-export function pickDataset(file: File): void {
+export function pickDataset(file: File, more: readonly File[] = []): void {
   const { given, files } = useSetup.getState();
   const ofHub = ["column_mapping", "split", "config_name"];
   const clean = ofHub.reduce((before, key) => withSetting(before, key, undefined), given);
   showSource("file");
   change({
-    files: { ...files, dataset: file },
+    files: { ...files, dataset: file, datasetMore: more },
     given: withSetting(clean, "dataset_name", file.name),
     skipBadRows: false,
   });
@@ -82,7 +82,7 @@ export function pickDataset(file: File): void {
 
 export function pickSample(dataset: string): void {
   const { given, files } = useSetup.getState();
-  const { dataset: _gone, ...rest } = files;
+  const { dataset: _gone, datasetMore: _parts, ...rest } = files;
   const clean = withSetting(given, "column_mapping", undefined);
   change({ files: rest, given: withSetting(clean, "dataset_name", dataset), skipBadRows: false });
 }
@@ -96,7 +96,7 @@ const localName = (folder: string): string => `./${folder}`;
 /** A dataset of the hub, with its default subset and split until others are chosen. */
 export function pickHubDataset(name: string, subset?: string): void {
   const { given, files } = useSetup.getState();
-  const { dataset: _gone, ...rest } = files;
+  const { dataset: _gone, datasetMore: _parts, ...rest } = files;
   const settings = { column_mapping: undefined, dataset_name: name, config_name: subset, split: undefined };
   const next = Object.entries(settings).reduce(
     (before, [key, value]) => withSetting(before, key, value),

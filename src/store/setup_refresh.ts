@@ -99,8 +99,15 @@ function setStale(): void {
   }));
 }
 
-const fileMark = ({ dataset, model, modelName }: PickedFiles): string =>
-  [dataset?.name, dataset?.size, dataset?.lastModified, modelName, model?.length].join(" ");
+const fileMark = ({ dataset, datasetMore, model, modelName }: PickedFiles): string =>
+  [
+    dataset?.name,
+    dataset?.size,
+    dataset?.lastModified,
+    datasetMore?.map(({ name }) => name).join(),
+    modelName,
+    model?.length,
+  ].join(" ");
 
 async function refreshData(mine: number, values: GivenSettings, files: PickedFiles): Promise<void> {
   const catalog = shown(useApp.getState().catalog);

@@ -38,6 +38,10 @@ const LICENCES: Readonly<Record<string, string>> = {
 };
 
 export const licenceWords = (licence: string | null): string =>
-  licence === null ? "No licence given" : (LICENCES[licence] ?? licence);
+  licence === null
+    ? "No licence given"
+    : Object.hasOwn(LICENCES, licence)
+      ? (LICENCES[licence] ?? licence)
+      : licence;
 
 export const shortCommit = (commit: string): string => commit.slice(0, 7);

@@ -1,7 +1,7 @@
-import { Check, Circle, Download, LoaderCircle } from "lucide-react";
-import { isArriving, secondsLeft, useDownloads } from "../../store/downloads.ts";
+import { Check, Circle, LoaderCircle } from "lucide-react";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
-import { formatBytes, formatCount, formatDuration } from "../format.ts";
+import { formatBytes, formatCount } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { ProgressBar } from "../parts/status.tsx";
 
 const PARTS = [
@@ -26,35 +26,6 @@ export function Preparing({ run }: { run: RunView }) {
         <Row key={what} label={label} part={run.prepared[what]} now={what === now} />
       ))}
     </section>
-  );
-}
-
-/** What comes from a hub just now: how much, how fast, how long still. */
-export function Arriving() {
-  const byKey = useDownloads((state) => state.byKey);
-  return (
-    <>
-      {Object.values(byKey)
-        .filter(isArriving)
-        .map((progress) => {
-          const { key, name, done, total, rate } = progress;
-          const left = secondsLeft(progress);
-          return (
-            <div key={key} className="preparing-row arriving">
-              <Download size={16} aria-hidden className="muted" />
-              <span className="strong ellipsis" title={name}>
-                {name}
-              </span>
-              <ProgressBar label={`Download of ${name}`} share={total > 0 ? done / total : 0} />
-              <span className="muted small number">
-                {formatBytes(done)} of {formatBytes(total)}
-                {rate !== undefined && ` · ${formatBytes(rate)}/s`}
-                {left !== null && ` · ${formatDuration(left)} left`}
-              </span>
-            </div>
-          );
-        })}
-    </>
   );
 }
 

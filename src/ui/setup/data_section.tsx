@@ -11,6 +11,7 @@ import { agreeToDownload } from "../../store/setup_refresh.ts";
 import { showSource, useSetupView } from "../../store/setup_view.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes, formatCount, plural } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ColumnHead } from "./column_head.tsx";
@@ -80,12 +81,15 @@ function Samples() {
 }
 
 function FileSource() {
-  const file = useSetup((state) => state.files.dataset);
+  const { dataset: file, datasetMore: more = [] } = useSetup((state) => state.files);
+  const bytes = more.reduce((sum, { size }) => sum + size, file?.size ?? 0);
   return (
     <div className="drop-box">
       {file && (
         <p>
-          <strong>{file.name}</strong> <span className="muted">{formatBytes(file.size)}</span>
+          <strong>{file.name}</strong>
+          {more.length > 0 && ` and ${plural(more.length, "more file")}`}{" "}
+          <span className="muted">{formatBytes(bytes)}</span>
         </p>
       )}
       <OpenButton accept={DATA_FILES} id="choose-data-file" multiple>
@@ -93,7 +97,8 @@ function FileSource() {
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
       <p className="muted small">
-        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text. It is read in this tab and not uploaded.
+        Or drop one anywhere, or a folder of them: JSONL, JSON, CSV, TSV, Parquet or text. They are read in
+        this tab and not uploaded.
       </p>
     </div>
   );
@@ -193,6 +198,7 @@ function Preview() {
     return (
       <div className="stack tight">
         <p className="muted">Reading the rows…</p>
+        <Arriving />
         <div className="skeleton data-skeleton" />
       </div>
     );
