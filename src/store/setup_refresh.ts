@@ -70,6 +70,7 @@ export function openSetup(): void {
 
 /** Asks the hub again: it may answer now, or let us in. */
 export function retryHub(): void {
+  readData = "";
   forgetFacts();
   scheduleRefresh();
 }

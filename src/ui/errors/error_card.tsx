@@ -39,10 +39,10 @@ async function toSettings(change: SettingsChange | undefined, runId: string | un
  * The same again: a run goes on from its last checkpoint, one that never began starts anew with what has arrived, and
  * what the setup wanted of the hub is asked for.
  */
-async function tryAgain(runId: string | undefined): Promise<void> {
+async function tryAgain(failure: Failure, runId: string | undefined): Promise<void> {
   const run = runId === undefined ? undefined : useRuns.getState().runs[runId];
-  if (run === undefined) return retryHub();
-  if (stepOf(run) > 0) return resumeRun(run.id, null);
+  if (run === undefined && failure !== useSetup.getState().refused) return retryHub();
+  if (run !== undefined && stepOf(run) > 0) return resumeRun(run.id, null);
   const id = await startSetup();
   navigate(id === undefined ? "/new" : `/run/${id}`);
 }
@@ -69,7 +69,7 @@ function act(fix: Fix, failure: Failure, runId: string | undefined): void {
       navigate("/library");
       break;
     case "retry":
-      void tryAgain(runId);
+      void tryAgain(failure, runId);
       break;
     case "mirror":
       openAddress();
@@ -90,11 +90,13 @@ function act(fix: Fix, failure: Failure, runId: string | undefined): void {
 
 /** What happened, why, what to do: one look for every error, in the place where it happened. */
 export function ErrorCard({ failure, runId, title, compact = false, here = false }: ErrorCardProps) {
+  const isRefused = useSetup(({ refused }) => refused === failure);
   const text = wordsFor(failure);
   const fixes = text.fixes.filter(
     (fix) =>
       (fix.kind !== "resume" || runId !== undefined) &&
       (fix.kind !== "access" || wantedOf(failure) !== null) &&
+      (fix.kind !== "retry" || runId !== undefined || here || isRefused) &&
       !(here && fix.kind === "settings"),
   );
   const details = [failure.code, failure.message, JSON.stringify(failure.details, null, 2), failure.stack];

@@ -193,7 +193,7 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
   if (code !== "network" || typeof host !== "string") return text;
   if (status === 429)
     return {
-      title: `${host} takes no more requests for now`,
+      title: "Too many requests just now",
       advice: "What has arrived is kept; the next try goes on from there.",
       fixes: [retry(typeof seconds === "number" ? seconds : ASSUMED_WAIT), instead],
     };

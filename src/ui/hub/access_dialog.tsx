@@ -63,7 +63,7 @@ function Steps({ access, wanted }: StepsProps) {
         <Terms state={terms} page={pageOf(address, wanted.kind, wanted.name.split("@")[0] ?? "")} />
       </Step>
       <Step number={2} title="Paste a token" state={token}>
-        <TokenForm access={access} address={address} />
+        <TokenStep access={access} address={address} isDone={token === "done"} />
       </Step>
       <Step number={3} title="Check again" state={again}>
         <Again access={access} ready={has} />
@@ -120,16 +120,54 @@ function Terms({ state, page }: { readonly state: StepState; readonly page: stri
   );
 }
 
-function TokenForm({ access, address }: { readonly access: AccessState; readonly address: string }) {
+interface TokenStepProps {
+  readonly access: AccessState;
+  readonly address: string;
+  readonly isDone: boolean;
+}
+
+/** Whose token is set, or the field for one. */
+function TokenStep({ access, address, isDone }: TokenStepProps) {
+  const { user, remembered } = useToken();
+  const [other, setOther] = useState(false);
+  return (
+    <>
+      <p role="status" className={isDone ? "good-text" : "hidden"}>
+        {isDone &&
+          `${user === null ? "A token is set" : `Signed in as ${user}`}${remembered ? ", remembered on this device." : ", for this tab."}`}
+      </p>
+      {isDone && !other ? (
+        <div className="row wrap">
+          <button type="button" className="link-button" onClick={() => setOther(true)}>
+            Use another token
+          </button>
+          <button type="button" className="link-button" onClick={() => void dropToken()}>
+            Remove the token
+          </button>
+        </div>
+      ) : (
+        <TokenForm access={access} address={address} onTaken={() => setOther(false)} />
+      )}
+    </>
+  );
+}
+
+interface TokenFormProps {
+  readonly access: AccessState;
+  readonly address: string;
+  readonly onTaken: () => void;
+}
+
+function TokenForm({ access, address, onTaken }: TokenFormProps) {
   const id = useId();
-  const { has, user, remembered } = useToken();
+  const { has, remembered } = useToken();
   const [text, setText] = useState("");
   const [remember, setRemember] = useState(remembered);
   const [seen, setSeen] = useState(false);
   const { state } = access.token;
   const give = async (event: FormEvent) => {
     event.preventDefault();
-    if (await giveToken(text, remember)) setText("");
+    if (await giveToken(text, remember)) onTaken();
   };
   const why = access.token.state === "failed" ? access.token.why : null;
   return (
@@ -185,12 +223,6 @@ function TokenForm({ access, address }: { readonly access: AccessState; readonly
       </div>
       <div id={`${id}-state`} role="status">
         {why !== null && <p className="bad-text">{why}</p>}
-        {why === null && has && (
-          <p className="good-text">
-            {user === null ? "A token is set" : `Signed in as ${user}`}
-            {remembered ? ", remembered on this device." : ", for this tab."}
-          </p>
-        )}
       </div>
     </form>
   );

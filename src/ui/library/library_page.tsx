@@ -155,7 +155,7 @@ function Row({ entry, onDelete }: { readonly entry: StoredRepository; readonly o
   return (
     <tr>
       <th scope="row" className="library-name">
-        <span className="library-id">{id}</span>
+        <div className="library-id">{id}</div>
         <span className="muted small">
           {host} ·{" "}
           <span title={files.map(({ name }) => name).join("\n")}>{plural(files.length, "file")}</span>
