@@ -17,6 +17,9 @@ export function withProgress(state: DownloadsState, progress: DownloadProgress):
   };
 }
 
+/** Nothing is on its way any more: it arrived, or broke off. */
+export const clearDownloads = (): void => useDownloads.setState({ byKey: {} });
+
 /** Whether bytes are still to come. */
 export const isArriving = ({ done, total }: DownloadProgress): boolean => done < total;
 

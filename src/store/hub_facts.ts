@@ -3,16 +3,21 @@ import type { HubDatasetInfo, HubModelInfo } from "../protocol/hub.ts";
 import type { GivenSettings } from "../protocol/values.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
-import { EMPTY, type Failure, type Loadable } from "./failure.ts";
+import { EMPTY, type Failure, type Loadable, shown } from "./failure.ts";
 
 /** What the hub says of the model and the dataset that the document names, before anything large is fetched. */
 export interface HubFacts {
   readonly model: Loadable<HubModelInfo>;
   readonly dataset: Loadable<HubDatasetInfo>;
+  /** The names that these are about: the document may name others by now. */
+  readonly about: { readonly model: string | null; readonly dataset: string | null };
 }
 
-export const NO_FACTS: HubFacts = { model: EMPTY, dataset: EMPTY };
-export const useHubFacts = create<HubFacts>(() => NO_FACTS);
+export const useHubFacts = create<HubFacts>(() => ({
+  model: EMPTY,
+  dataset: EMPTY,
+  about: { model: null, dataset: null },
+}));
 
 /** A repository as settings name it. */
 export interface Named {
@@ -23,10 +28,17 @@ export interface Named {
 
 type Kind = Named["kind"];
 
+interface Asked {
+  readonly key: string;
+  readonly answer: Promise<void>;
+  /** To be asked again although the names are the same. */
+  isStale: boolean;
+}
+
 /** What was asked last for each, with its answer on the way; the answer to anything before is dropped. */
-const asked: Record<Kind, { key: string; answer: Promise<void> }> = {
-  model: { key: "", answer: Promise.resolve() },
-  dataset: { key: "", answer: Promise.resolve() },
+const asked: Record<Kind, Asked> = {
+  model: { key: "", answer: Promise.resolve(), isStale: false },
+  dataset: { key: "", answer: Promise.resolve(), isStale: false },
 };
 
 const NAMES = { model: "model_name", dataset: "dataset_name" } as const;
@@ -67,24 +79,35 @@ export async function readFacts(
 function read(kind: Kind, named: Named | null, mark: string): Promise<void> {
   const key = named === null ? "" : JSON.stringify([mark, named.name, named.revision]);
   const before = asked[kind];
-  if (key !== before.key) asked[kind] = { key, answer: ask(kind, named, key) };
-  return asked[kind].answer;
+  if (key === before.key && !before.isStale) return before.answer;
+  const isSame = key === before.key;
+  const now: Asked = {
+    key,
+    isStale: false,
+    answer: Promise.resolve().then(() => ask(kind, named, isSame, now)),
+  };
+  asked[kind] = now;
+  return now.answer;
 }
 
-async function ask(kind: Kind, named: Named | null, key: string): Promise<void> {
-  if (named === null) return useHubFacts.setState({ [kind]: EMPTY });
-  const isNow = () => asked[kind].key === key;
-  useHubFacts.setState({ [kind]: { state: "loading", value: null } });
+async function ask(kind: Kind, named: Named | null, isSame: boolean, now: Asked): Promise<void> {
+  const before = useHubFacts.getState();
+  const about = { ...before.about, [kind]: named?.name ?? null };
+  if (named === null) return useHubFacts.setState({ [kind]: EMPTY, about });
+  // What is known stays in sight while it is looked at again.
+  const loading = { state: "loading", value: isSame ? shown<unknown>(before[kind]) : null };
+  useHubFacts.setState({ [kind]: loading, about });
   try {
     const value = await askAbout(named);
-    if (isNow()) useHubFacts.setState({ [kind]: { state: "ready", value } });
+    if (asked[kind] === now) useHubFacts.setState({ [kind]: { state: "ready", value } });
   } catch (error) {
-    if (isNow()) useHubFacts.setState({ [kind]: { state: "failed", error: noteError(error) } });
+    const failure = noteError(error);
+    if (asked[kind] === now) useHubFacts.setState({ [kind]: { state: "failed", error: failure } });
   }
 }
 
 /** The same names are asked for again: access may be another, files may have arrived. */
 export function forgetFacts(): void {
-  asked.model = { ...asked.model, key: "forgotten" };
-  asked.dataset = { ...asked.dataset, key: "forgotten" };
+  asked.model.isStale = true;
+  asked.dataset.isStale = true;
 }

@@ -1,6 +1,7 @@
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
+import { clearDownloads } from "./downloads.ts";
 import { EMPTY, type Failure, loadingFrom, shown } from "./failure.ts";
 import { agreementOf, hubNames, toAgree, useHub } from "./hub.ts";
 import { forgetFacts, readFacts } from "./hub_facts.ts";
@@ -63,7 +64,6 @@ let opened = false;
 
 /** The person is looking at the document. */
 export function openSetup(): void {
-  if (opened) return;
   opened = true;
   scheduleRefresh();
 }
@@ -171,11 +171,13 @@ async function readPreview(mine: number, mark: string, values: GivenSettings): P
     const value = await request("previewData", { given, recipe, files });
     if (mine !== version) return;
     readData = mark;
+    clearDownloads();
     useSetup.setState({ preview: { state: "ready", value } });
     if (nextRow === null) await showRow(0);
   } catch (error) {
     if (mine !== version) return;
     readData = mark;
+    clearDownloads();
     useSetup.setState({ preview: { state: "failed", error: noteError(error) }, row: EMPTY });
   }
 }

@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AppError } from "../../src/lib/errors.ts";
-import { type Handlers, serve } from "../../src/protocol/rpc.ts";
 import { accessSteps, checkAccess, giveToken, openAccess, useAccess } from "../../src/store/access.ts";
 import { useApp } from "../../src/store/app.ts";
-import { connectTo } from "../../src/store/client.ts";
 import { type Failure, failureOf } from "../../src/store/failure.ts";
 import { sendHub, setHub, useHub } from "../../src/store/hub.ts";
 import { useHubFacts } from "../../src/store/hub_facts.ts";
@@ -19,49 +17,34 @@ import {
 import { useRuns } from "../../src/store/runs.ts";
 import { useSetup } from "../../src/store/setup.ts";
 import { reportText } from "../../src/ui/diagnostics/report.ts";
+import { type Answering, answerWith } from "./answering.ts";
 
 const HUB = "https://huggingface.co";
 const MIRROR = "https://hf-mirror.com";
 const SECRET = "hf_aVerySecretToken";
 
-/** What was sent to the worker, and what it answers. */
-let sent: { method: string; params: unknown }[] = [];
-let answers: Partial<Handlers> = {};
+let worker: Answering;
 let kept = new Map<string, string>();
-let ports: MessagePort[] = [];
 
 beforeEach(async () => {
-  sent = [];
   kept = new Map();
   vi.stubGlobal("localStorage", {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => void kept.set(key, value),
     removeItem: (key: string) => void kept.delete(key),
   });
-  answers = {
+  worker = answerWith({
     setHub: async () => ({}),
     checkToken: async ({ token }) => {
       if (token === SECRET) return { user: "ada" };
       throw new AppError("access-denied", "The token is not known.", { details: { status: 401 } });
     },
-  };
-  const { port1, port2 } = new MessageChannel();
-  ports = [port1, port2];
-  const handlers = new Proxy({} as Handlers, {
-    get: (_, method: keyof Handlers) => (params: never) => {
-      sent.push({ method, params });
-      return (answers[method] as unknown as (params: never) => Promise<never>)(params);
-    },
   });
-  serve(port2, handlers);
-  connectTo(port1, () => undefined);
-  for (const port of ports) port.start();
   await setHub(HUB);
   forgetToken(HUB);
-  sent = [];
 });
 afterEach(() => {
-  for (const port of ports) port.close();
+  worker.close();
   vi.unstubAllGlobals();
 });
 
@@ -86,12 +69,12 @@ describe("a token that the hub knows", () => {
   it("goes to the hub that it was given for and to no mirror", async () => {
     expect(await giveToken(` "${SECRET}" `, false)).toBe(true);
     expect(useToken.getState()).toEqual({ has: true, user: "ada", remembered: false });
-    expect(sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: HUB, token: SECRET } });
+    expect(worker.sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: HUB, token: SECRET } });
     await setHub(MIRROR);
-    expect(sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: MIRROR, token: null } });
+    expect(worker.sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: MIRROR, token: null } });
     expect(useToken.getState().has).toBe(false);
     await setHub(HUB);
-    expect(sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: HUB, token: SECRET } });
+    expect(worker.sent.at(-1)).toEqual({ method: "setHub", params: { endpoint: HUB, token: SECRET } });
     expect(takesToken(MIRROR)).toBe(false);
     expect(takesToken("https://huggingface.co.example.org")).toBe(false);
     expect(takesToken("http://localhost:8080")).toBe(true);
@@ -112,12 +95,12 @@ describe("a token that the hub knows", () => {
     expect(tokenFor(HUB)).toBeNull();
     expect([...kept.values()].join()).not.toContain(SECRET);
     await sendHub();
-    expect(sent.at(-1)?.params).toEqual({ endpoint: HUB, token: null });
+    expect(worker.sent.at(-1)?.params).toEqual({ endpoint: HUB, token: null });
   });
 
   it("is in no store and in no report, whatever went wrong with it", async () => {
-    answers = {
-      ...answers,
+    worker.answers = {
+      ...worker.answers,
       hubModel: async () => {
         throw new AppError("access-denied", "The token does not reach a/b.", { details: { status: 403 } });
       },

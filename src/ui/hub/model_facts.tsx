@@ -1,7 +1,7 @@
 import { Info } from "lucide-react";
 import { useId } from "react";
 import type { HubModelInfo } from "../../protocol/hub.ts";
-import { shown } from "../../store/failure.ts";
+import { EMPTY, shown } from "../../store/failure.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
 import { useHubFacts } from "../../store/hub_facts.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
@@ -15,7 +15,7 @@ import { downloadWords, licenceWords, pageOf, parameterWords, shortCommit } from
 
 /** What the hub says of the chosen model, before anything large is fetched. */
 export function ModelFacts({ name }: { readonly name: string }) {
-  const facts = useHubFacts((state) => state.model);
+  const facts = useHubFacts((state) => (state.about.model === name ? state.model : EMPTY));
   const host = useHub(({ address }) => hubHost(address));
   if (facts.state === "failed") return <ErrorCard failure={facts.error} compact here />;
   const info = shown(facts);
@@ -25,7 +25,7 @@ export function ModelFacts({ name }: { readonly name: string }) {
         <p className="muted">
           {facts.state === "loading"
             ? `Asking ${host} about ${name}…`
-            : `From ${host}. It is asked about it once the settings above are right.`}
+            : `From ${host}. It is asked about it once the settings are right.`}
         </p>
       ) : (
         <Known info={info} />

@@ -1,7 +1,7 @@
 import { useId, useState } from "react";
 import type { HubReference } from "../../lib/hub.ts";
 import type { HubDatasetInfo, HubSubset } from "../../protocol/hub.ts";
-import { shown } from "../../store/failure.ts";
+import { EMPTY, shown } from "../../store/failure.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
 import { useHubFacts } from "../../store/hub_facts.ts";
 import { nameWith } from "../../store/hub_reference.ts";
@@ -80,7 +80,7 @@ export function HubDataset() {
 
 /** What the hub says of the chosen dataset. */
 function DatasetFacts({ name }: { readonly name: string }) {
-  const facts = useHubFacts((state) => state.dataset);
+  const facts = useHubFacts((state) => (state.about.dataset === name ? state.dataset : EMPTY));
   const host = useHub(({ address }) => hubHost(address));
   if (facts.state === "failed") return <ErrorCard failure={facts.error} compact here />;
   const info = shown(facts);
@@ -89,7 +89,9 @@ function DatasetFacts({ name }: { readonly name: string }) {
       <h3 className="hub-facts-name">{name}</h3>
       {info === null ? (
         <p className="muted">
-          Asking {host} about {name}…
+          {facts.state === "loading"
+            ? `Asking ${host} about ${name}…`
+            : `From ${host}. It is asked about it once the settings are right.`}
         </p>
       ) : (
         <Known info={info} />

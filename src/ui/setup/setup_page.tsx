@@ -83,7 +83,7 @@ export function SetupPage() {
             </>
           )}
         </div>
-        <Summary />
+        <Summary isForm={view === "form"} />
       </div>
     </div>
   );

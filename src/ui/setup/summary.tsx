@@ -42,7 +42,7 @@ function goTo(step: NextStep): void {
 }
 
 /** The run as it stands, and the one button. */
-export function Summary() {
+export function Summary({ isForm }: { readonly isForm: boolean }) {
   const setup = useSetup();
   const device = useApp((state) => state.device);
   const catalog = useApp((state) => shown(state.catalog));
@@ -51,7 +51,7 @@ export function Summary() {
   const plan = shown(setup.plan);
   const download = shown(setup.download);
   // What the hub refused stands with the model or the data that it is about.
-  const saidAbove = useHubFacts(({ model, dataset }) => [model, dataset].some(isRefused));
+  const saidAbove = useHubFacts(({ model, dataset }) => isForm && [model, dataset].some(isRefused));
   const pressing = useRef(false);
   const start = async () => {
     if (pressing.current) return;
