@@ -1,17 +1,19 @@
 import { AppError } from "../lib/errors.ts";
 import { hubId } from "../lib/hub.ts";
 import type { Database } from "../storage/database.ts";
-import { indexedHubStore } from "../storage/hub_records.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
-import type { HubStore } from "./hub_store.ts";
+import type { FileProgress } from "./hub_connection.ts";
+import type { HubLibrary } from "./hub_store.ts";
+import { opfsHubStore } from "./opfs_store.ts";
 import { rememberedHub } from "./remembered_hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
-import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
+import { openUrl, urlFolder } from "./url_asset.ts";
+import type { UrlOptions } from "./web_request.ts";
 
 export interface BrowserHostOptions {
   /** Where the app is served, with a slash at the end: models/NAME and datasets/NAME.jsonl under it are known by name. */
@@ -22,6 +24,8 @@ export interface BrowserHostOptions {
   /** See BrowserUserCodeOptions. */
   readonly openSandboxPort: () => Promise<MessagePort>;
   readonly url?: UrlOptions;
+  /** See HubOptions. */
+  readonly onProgress?: (progress: FileProgress) => void;
 }
 
 /** What is kept in memory of a dataset's file once it was read: data is read again at each change of the settings. */
@@ -48,7 +52,7 @@ export interface BrowserHost extends Host {
   /** Looks again at what is kept, after something was deleted. */
   forgetHub(): void;
   /** What is kept of hubs; undefined where the browser keeps nothing. */
-  readonly store: HubStore | undefined;
+  readonly store: HubLibrary | undefined;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
@@ -57,12 +61,20 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const datasets = new Map<string, DatasetAsset>();
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
-  const store = database && indexedHubStore(database, () => Date.now());
+  const store = database && opfsHubStore(database, () => Date.now());
   let hub: (Hub & { readonly endpoint: string; readonly token: string | null }) | undefined;
   const open = (endpoint: string, token: string | null): Hub => {
     const { retryDelays } = url ?? {};
-    const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
-    return createHub({ ...options, token: token ?? undefined }, store);
+    const { onProgress } = options;
+    return createHub(
+      {
+        ...{ endpoint, inPage: true, keepUpTo: KEPT_DATA, token: token ?? undefined },
+        ...(retryDelays && { retryDelays }),
+        ...(onProgress && { onProgress }),
+        onNote: (text) => log("warn", text),
+      },
+      store,
+    );
   };
   const requireHub = () => {
     if (hub) return hub;

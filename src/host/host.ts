@@ -11,6 +11,13 @@ export interface Asset {
   readonly size: number;
   /** Bytes [start, end). Throws `file-invalid` when the source is shorter than it said. */
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Present for a file that is fetched as it is read, and kept on this device. */
+  readonly stored?: {
+    /** How many of its bytes are here. */
+    bytes(): number;
+    /** Brings all of it here. Throws `storage-full`, `network`, `file-invalid`. */
+    fetch(): Promise<void>;
+  };
 }
 
 /** Which rows of a dataset with subsets and splits are meant. */

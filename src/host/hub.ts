@@ -5,6 +5,8 @@ import { type Connection, connect, type HubOptions, textOf, whoAmI } from "./hub
 import { chooseFiles, type DatasetLayout, datasetLayout } from "./hub_dataset.ts";
 import { fetchListing, subjectOf } from "./hub_listing.ts";
 import type { Asked, HubStore, Repository, RepositoryFile, RepositoryKind } from "./hub_store.ts";
+import { type KeptSource, keptAsset } from "./kept_asset.ts";
+import { streamSpan } from "./range_stream.ts";
 import { openUrl } from "./url_asset.ts";
 
 /** Models and datasets of the Hugging Face hub, read by ranges. Uses fetch alone, so that it works in browsers and Node. */
@@ -49,7 +51,7 @@ export function createHub(options: HubOptions, store?: HubStore): Hub {
     const layout = await datasetLayout(id, {
       paths: files.map(({ path }) => path),
       readReadme: async () => {
-        const readme = await openFile(connection, repository, "README.md");
+        const readme = await openFile(connection, store, repository, "README.md");
         return readme && textOf(readme);
       },
       readConverted: async () => {
@@ -77,14 +79,15 @@ export function createHub(options: HubOptions, store?: HubStore): Hub {
         revision: repository.commit,
         sizes: new Map(plain.map(({ path, size }) => [path, size ?? 0])),
         list: () => Promise.resolve(names),
-        open: async (file) => (names.includes(file) ? openFile(connection, repository, file) : undefined),
+        open: async (file) =>
+          names.includes(file) ? openFile(connection, store, repository, file) : undefined,
       };
     },
     openDataset: async (name, part) => {
       const { repository, source, layout } = await layoutOf(name);
       const chosen = chooseFiles(repository.id, part, layout);
       const assets: Asset[] = [];
-      for (const path of chosen.paths) assets.push(await openChosen(connection, source, path));
+      for (const path of chosen.paths) assets.push(await openChosen(connection, store, source, path));
       const [first, ...more] = assets;
       invariant(first !== undefined, "a split has a file");
       return { ...first, more, part: chosen.part };
@@ -139,22 +142,66 @@ async function look(
 const fileOf = ({ files }: Repository, path: string): RepositoryFile | undefined =>
   files.find((file) => file.path === path);
 
+/** Undefined when the repository has no such file. With a store nothing is asked before it is read. */
 async function openFile(
   connection: Connection,
+  store: HubStore | undefined,
   repository: Repository,
   path: string,
-  keepUpTo?: number,
 ): Promise<Asset | undefined> {
-  const { base, options } = connection;
-  const { kind, id, commit } = repository;
   const file = fileOf(repository, path);
   if (file === undefined) return undefined;
+  const { size } = file;
+  const kept = size === null ? undefined : await store?.open(repository, { ...file, size });
+  return kept
+    ? keptAsset(kept, sourceOf(connection, repository, file, kept.size))
+    : openUnkept(connection, repository, file);
+}
+
+function placeOf(connection: Connection, { kind, id, commit }: Repository, path: string) {
+  const { base, options } = connection;
   const place = `${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   const url = new URL(kind === "datasets" ? `datasets/${place}` : place, base);
   const subject = { ...subjectOf(connection, kind, id), what: `${path} of ${id}` };
-  const asset = await openUrl(url, { ...options(subject), ...(keepUpTo && { keepUpTo }) });
-  const { size } = file;
+  return { url, what: subject.what, options: options(subject) };
+}
+
+function sourceOf(
+  connection: Connection,
+  repository: Repository,
+  file: RepositoryFile,
+  size: number,
+): KeptSource {
+  const { path, hash } = file;
+  const { url, what, options } = placeOf(connection, repository, path);
+  const { base, keepUpTo = Number.POSITIVE_INFINITY, onProgress, onNote } = connection;
+  let direct: Promise<Asset | undefined> | undefined;
+  return {
+    ...{ what, host: base.host, name: path, hash, onNote },
+    // Of the weights of a model all is read, however large they are.
+    wholeUpTo: repository.kind === "models" ? Number.POSITIVE_INFINITY : keepUpTo,
+    stream: (span) => streamSpan(url, options, { name: what, size }, span),
+    readThrough: async (start, end) => {
+      direct ??= openUnkept(connection, repository, file);
+      const asset = await direct;
+      invariant(asset !== undefined, `${path} was read before`);
+      return asset.read(start, end);
+    },
+    onProgress: (done) => onProgress({ repository, path, done, size }),
+  };
+}
+
+async function openUnkept(
+  connection: Connection,
+  repository: Repository,
+  { path, size }: RepositoryFile,
+): Promise<Asset | undefined> {
+  const { keepUpTo, base } = connection;
+  const { url, options } = placeOf(connection, repository, path);
+  const kept = repository.kind === "datasets" && keepUpTo !== undefined && { keepUpTo };
+  const asset = await openUrl(url, { ...options, ...kept });
   if (asset === undefined || size === null || asset.size === size) return asset;
+  const { id } = repository;
   throw new AppError(
     "file-invalid",
     `${base.host} sent ${path} of ${id} with ${asset.size} bytes; it should have ${size}. Try again, and another network or endpoint if it stays so.`,
@@ -162,18 +209,20 @@ async function openFile(
   );
 }
 
-async function openChosen(connection: Connection, repository: Repository, path: string): Promise<Asset> {
-  const { base, keepUpTo } = connection;
+async function openChosen(
+  connection: Connection,
+  store: HubStore | undefined,
+  repository: Repository,
+  path: string,
+): Promise<Asset> {
+  const { host } = connection.base;
   const open = async (): Promise<Asset> => {
-    const asset = await openFile(connection, repository, path, keepUpTo);
+    const asset = await openFile(connection, store, repository, path);
     if (asset !== undefined) return { ...asset, name: path };
-    throw new AppError(
-      "file-missing",
-      `${base.host} lists ${path} of ${repository.id} and does not have it.`,
-    );
+    throw new AppError("file-missing", `${host} lists ${path} of ${repository.id} and does not have it.`);
   };
   const size = fileOf(repository, path)?.size ?? null;
-  return size === null ? open() : openedWhenRead(path, size, open);
+  return size === null || store ? open() : openedWhenRead(path, size, open);
 }
 
 /** A file whose size is known, of which nothing is fetched before it is read. */

@@ -69,12 +69,45 @@ export const askedKey = ({ endpoint, kind, id, revision }: Asked): string =>
 export const repositoryKey = (endpoint: string, kind: RepositoryKind, id: string, commit: string): string =>
   [endpoint, kind, id, commit].join(" ");
 
+/** The bytes of one file that are here. */
+export interface KeptFile {
+  readonly size: number;
+  /** What was written and brought to disk. */
+  readonly present: readonly Span[];
+  readonly etag: string | null;
+  readonly verified: boolean;
+  /** Bytes can only be added behind those that are there. */
+  readonly isSequential: boolean;
+  /** Of bytes that are present. */
+  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Holds the file for writing meanwhile. Throws `storage-full` when another tab or program does. */
+  writing(write: () => Promise<void>): Promise<void>;
+  /** Throws `storage-full`. */
+  write(at: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Brings what was written to disk, and then counts the span as present. */
+  keep(span: Span, etag: string | null): Promise<void>;
+  digest(kind: FileHash["kind"]): Promise<string>;
+  /** All of it is here and right. */
+  complete(): Promise<void>;
+  /** Deletes it, so that it is fetched anew. */
+  discard(): Promise<void>;
+}
+
 export interface HubStore {
   /** The commit that a name and revision mean here; undefined when nothing of it is kept. */
-  find(asked: Asked): Promise<RepositoryRecord | undefined>;
+  find(asked: Asked): Promise<Repository | undefined>;
   /** Keeps a listing: from now on `asked` means it. */
   keep(repository: Repository, asked: Asked): Promise<void>;
-  /** Says which files are needed of it, beside those that were said before: with all of them it is complete. */
+  /** The bytes of a file, as they were left. Undefined when it cannot be kept. */
+  open(
+    repository: Repository,
+    file: RepositoryFile & { readonly size: number },
+  ): Promise<KeptFile | undefined>;
+}
+
+/** A store that people see into. */
+export interface HubLibrary extends HubStore {
+  /** Says which files are needed of a repository, beside those that were said before: with all of them it is complete. */
   want(repository: Repository, paths: readonly string[]): Promise<void>;
   list(): Promise<readonly { readonly record: RepositoryRecord; readonly files: readonly StoredFile[] }[]>;
   /** Deletes what is kept of one commit. */

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
@@ -6,8 +5,10 @@ import { HUB_ENDPOINT, hubId } from "../lib/hub.ts";
 import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
 import type { HubOptions } from "./hub_connection.ts";
+import type { HubStore } from "./hub_store.ts";
 import { nodeCheckpoints } from "./node_checkpoints.ts";
 import { kindOf, nodeAsset, nodeFolder } from "./node_files.ts";
+import { commitOf, nodeHubStore } from "./node_hub_cache.ts";
 import { createNodeUserCode } from "./node_user_code.ts";
 import { assetText } from "./text.ts";
 
@@ -29,7 +30,10 @@ export function createNodeHost(options: NodeHostOptions): Host {
   const models = join(options.publicDir, "models");
   const datasets = join(options.publicDir, "datasets");
   const cache = options.hubCache ?? defaultCache();
-  const hub = options.hub && createHub(options.hub);
+  const log = options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`));
+  const store = nodeHubStore(cache, options.hub === undefined);
+  const onNote = (text: string) => log("warn", text);
+  const hub = options.hub && createHub({ onNote, ...options.hub }, store);
   return {
     openModel: async (name, revision) => {
       const places = [name, ...known(models, name)];
@@ -42,7 +46,8 @@ export function createNodeHost(options: NodeHostOptions): Host {
       const places = [name, ...known(datasets, name, ".jsonl")];
       const here = await findFile(places);
       if (here !== undefined) return here;
-      if (hub && hubId(name)) return hub.openDataset(name, part);
+      const source = hub ?? (await keptDatasets(store, name));
+      if (source && hubId(name)) return source.openDataset(name, part);
       throw missing("dataset file", name, places, hub);
     },
     openAdapter: async (name) => {
@@ -60,7 +65,7 @@ export function createNodeHost(options: NodeHostOptions): Host {
     userCode: createNodeUserCode(),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
-    log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),
+    log,
   };
 }
 
@@ -102,12 +107,25 @@ async function cached(cache: string, name: string, revision?: string | null): Pr
     return { commit: "", places: [] };
   const folder = join(cache, `models--${owner}--${repository}`);
   const wanted = at ?? revision ?? "main";
-  const reference = join(folder, "refs", wanted);
-  const commit = (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : wanted;
+  const commit = await commitOf(folder, wanted);
   return { commit, places: [join(folder, "snapshots", commit)] };
 }
 
-/** A snapshot of the cache; one without weights is passed over where the hub can give them. */
+/** What the cache has, where nothing may be asked of a hub; undefined when that is nothing of this dataset. */
+async function keptDatasets(store: HubStore, name: string): Promise<Hub | undefined> {
+  const id = hubId(name);
+  if (id === undefined) return undefined;
+  const asked = {
+    endpoint: HUB_ENDPOINT,
+    kind: "datasets",
+    id: id.id,
+    revision: id.revision ?? null,
+  } as const;
+  const known = await store.find(asked);
+  return known && createHub({ endpoint: HUB_ENDPOINT, isOffline: true }, store);
+}
+
+/** A snapshot of the cache; one without all of its weights is passed over where the hub can give them. */
 async function downloaded(
   cache: string,
   name: string,
@@ -117,8 +135,18 @@ async function downloaded(
   const { commit, places } = await cached(cache, name, revision);
   const folder = await findFolder(places, name);
   if (folder === undefined) return undefined;
-  const hasWeights = (await folder.list()).some((file) => file.endsWith(".safetensors"));
-  return hasWeights || hub === undefined ? { ...folder, revision: commit } : undefined;
+  return hub === undefined || (await hasWeights(folder)) ? { ...folder, revision: commit } : undefined;
+}
+
+async function hasWeights(folder: Folder): Promise<boolean> {
+  const files = await folder.list();
+  const index = await folder.open("model.safetensors.index.json");
+  if (index === undefined || files.includes("model.safetensors"))
+    return files.some((file) => file.endsWith(".safetensors"));
+  const { weight_map: shards = {} } = JSON.parse(await assetText(index)) as {
+    weight_map?: Readonly<Record<string, string>>;
+  };
+  return Object.values(shards).every((shard) => files.includes(shard));
 }
 
 async function findFolder(places: readonly string[], name: string): Promise<Folder | undefined> {

@@ -1,7 +1,6 @@
 import {
   type Asked,
   askedKey,
-  type HubStore,
   type Repository,
   type RepositoryRecord,
   type StoredFile,
@@ -87,21 +86,4 @@ export async function removeRepository(db: Database, repository: string): Promis
     () => tx.objectStore("hubRepositories").delete(repository),
     () => tx.objectStore("hubFiles").delete(prefix(repository)),
   ]);
-}
-
-/** Listings and what is known of bytes, in the database. `now` gives milliseconds since 1970. */
-export function indexedHubStore(db: Database, now: () => number): HubStore {
-  return {
-    find: (asked) => findRepository(db, asked),
-    keep: (repository, asked) => putRepository(db, repository, asked, now()),
-    want: ({ key }, paths) => wantFiles(db, key, paths, now()),
-    list: async () =>
-      Promise.all(
-        (await listRepositories(db)).map(async (record) => ({
-          record,
-          files: await storedFiles(db, record.key),
-        })),
-      ),
-    remove: (key) => removeRepository(db, key),
-  };
 }

@@ -111,6 +111,7 @@ describe("a name", () => {
     await writeFile(join(snapshot, "config.json"), "{}");
     // Half a download is no model.
     expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toContain("tokenizer.json");
+    await rm(join(dir, "cache/models--Qwen--Qwen3-0.6B/refs"), { recursive: true });
     await writeFile(join(snapshot, "model.safetensors"), "");
     hub.seen.length = 0;
     expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toEqual([
