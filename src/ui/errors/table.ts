@@ -176,14 +176,16 @@ export const errorText = (code: string): ErrorText =>
 export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText {
   const { code, details } = failure;
   const text = errorText(code);
-  const { host, status, seconds } = details;
+  const { host, status, seconds, id } = details;
   const instead: Fix = {
     kind: "file",
     of: isAboutData(details) ? "data" : "model",
     label: isAboutData(details) ? "Choose a file instead" : "Choose a model folder instead",
   };
   if (code === "access-denied") return { ...text, ...(accessTitle(details) ?? {}) };
-  if (code === "file-missing" && typeof host === "string")
+  if (code === "file-invalid" && typeof host === "string")
+    return { ...text, advice: AGAIN, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
+  if (code === "file-missing" && typeof host === "string" && typeof id === "string")
     return {
       title: `${host} does not have this name`,
       advice:
@@ -194,15 +196,17 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
   if (status === 429)
     return {
       title: "Too many requests just now",
-      advice: "What has arrived is kept; the next try goes on from there.",
+      advice: AGAIN,
       fixes: [retry(typeof seconds === "number" ? seconds : ASSUMED_WAIT), instead],
     };
   return {
     title: status === undefined ? `${host} did not answer` : `${host} could not send this`,
-    advice: "What has arrived is kept; the next try goes on from there. Training itself needs no network.",
+    advice: `${AGAIN} Training itself needs no network.`,
     fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead],
   };
 }
+
+const AGAIN = "What has arrived is kept; the next try goes on from there.";
 
 /** Seconds to wait where a server says that it is too busy and not how long. */
 const ASSUMED_WAIT = 60;
