@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { StoredRepository } from "../../src/protocol/hub.ts";
 import { isArriving, secondsLeft, withProgress } from "../../src/store/downloads.ts";
 import { canUpdate, inOrder } from "../../src/store/library.ts";
-import { alternativesTo, MODELS } from "../../src/ui/hub/suggestions.ts";
+import { alternativesTo, MODELS, openInsteadOf } from "../../src/ui/hub/suggestions.ts";
 import { aboutBytes, downloadWords, licenceWords, pageOf } from "../../src/ui/hub/words.ts";
 
 const entry = (change: Partial<StoredRepository>): StoredRepository => ({
@@ -59,6 +59,8 @@ describe("words about a model of the hub", () => {
 
   it("offer the nearest that is open to everyone", () => {
     expect(alternativesTo(["gpt2", "llama"])[0]?.modelType).toBe("gpt2");
+    expect(openInsteadOf("meta-llama/Llama-3.2-1B-Instruct")[0]?.id).toBe("Qwen/Qwen3-0.6B");
+    expect(openInsteadOf("someone/else")).toHaveLength(2);
     expect(alternativesTo([]).length).toBeGreaterThan(1);
     expect(alternativesTo(MODELS.map(({ modelType }) => modelType)).every(({ gated }) => !gated)).toBe(true);
   });

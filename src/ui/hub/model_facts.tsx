@@ -10,14 +10,25 @@ import { ErrorCard } from "../errors/error_card.tsx";
 import { formatBytes } from "../format.ts";
 import { AccessLabel } from "./access_label.tsx";
 import { Outside } from "./hub_field.tsx";
-import { alternativesTo } from "./suggestions.ts";
+import { alternativesTo, openInsteadOf, type SuggestedModel } from "./suggestions.ts";
 import { downloadWords, licenceWords, pageOf, parameterWords, shortCommit } from "./words.ts";
 
 /** What the hub says of the chosen model, before anything large is fetched. */
 export function ModelFacts({ name }: { readonly name: string }) {
   const facts = useHubFacts((state) => (state.about.model === name ? state.model : EMPTY));
   const host = useHub(({ address }) => hubHost(address));
-  if (facts.state === "failed") return <ErrorCard failure={facts.error} compact here />;
+  if (facts.state === "failed")
+    return (
+      <div className="stack tight">
+        <ErrorCard failure={facts.error} compact here />
+        {facts.error.code === "access-denied" && (
+          <div className="row wrap">
+            <span className="muted small">Open to everyone:</span>
+            <Alternatives models={openInsteadOf(name)} />
+          </div>
+        )}
+      </div>
+    );
   const info = shown(facts);
   return (
     <section className="hub-facts" aria-label={`About ${name}`} aria-busy={facts.state === "loading"}>
@@ -90,16 +101,19 @@ function NotSupported({ type, reason, nearest }: NotSupportedProps) {
           {reason}
         </p>
         <div className="row wrap">
-          {alternativesTo(nearest).map(({ id, label }) => (
-            <button key={id} type="button" className="button" title={id} onClick={() => pickModel(id)}>
-              Use {label}
-            </button>
-          ))}
+          <Alternatives models={alternativesTo(nearest)} />
         </div>
       </div>
     </div>
   );
 }
+
+const Alternatives = ({ models }: { readonly models: readonly SuggestedModel[] }) =>
+  models.map(({ id, label }) => (
+    <button key={id} type="button" className="button" title={id} onClick={() => pickModel(id)}>
+      Use {label}
+    </button>
+  ));
 
 /** Which version of the repository. A commit is always the same; a branch moves on. */
 function Revision({ commit }: { readonly commit: string | undefined }) {

@@ -59,3 +59,11 @@ export function alternativesTo(nearest: readonly string[]): readonly SuggestedMo
     .sort((a, b) => distance(a) - distance(b))
     .slice(0, MOST_ALTERNATIVES);
 }
+
+/** Suggested models that are open to everyone, those of about the size of a closed one first. */
+export function openInsteadOf(id: string): readonly SuggestedModel[] {
+  const size = MODELS.find((model) => model.id === id)?.bytes ?? 0;
+  return MODELS.filter(({ gated }) => !gated)
+    .sort((a, b) => Math.abs(a.bytes - size) - Math.abs(b.bytes - size))
+    .slice(0, 2);
+}
