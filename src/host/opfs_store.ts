@@ -48,7 +48,11 @@ export function opfsHubStore(db: Database, now: () => number): HubLibrary {
       // What says that there are bytes goes first: a removal cut short leaves files that nothing counts on.
       await removeRepository(db, key);
       for (const name of files.keys()) if (name.startsWith(`${key} `)) files.delete(name);
-      await ifThere(async () => (await top()).removeEntry(nameOf(key), { recursive: true }));
+      try {
+        await ifThere(async () => (await top()).removeEntry(nameOf(key), { recursive: true }));
+      } catch {
+        // A file that is being read or fetched goes with the next look at the list, or another tab's.
+      }
     },
   };
 }
