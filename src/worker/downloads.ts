@@ -11,6 +11,8 @@ import { neededFiles, splitsOf } from "./download_plan.ts";
 /** How often at most a download is told, and over how long its rate is counted, in milliseconds. */
 const EVERY = 100;
 const WINDOW = 5000;
+/** Smaller files are told only as a part of what was expected, in bytes. */
+const SMALL = 1024 * 1024;
 
 interface Going {
   readonly id: string;
@@ -34,6 +36,8 @@ export class Downloads {
 
   readonly report = ({ repository, path, done, size }: FileProgress): void => {
     const { key, id } = repository;
+    // A README or a configuration that is read on the way is no download to tell of.
+    if (size < SMALL && !this.#going.get(key)?.files.has(path)) return;
     const going = this.#going.get(key) ?? { id, files: new Map(), told: Number.NEGATIVE_INFINITY, marks: [] };
     this.#going.set(key, going);
     going.files.set(path, { done, size });
