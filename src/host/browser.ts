@@ -155,7 +155,7 @@ function missing(what: string, name: string, added: ReadonlyMap<string, unknown>
 
 /** What the browser says of its storage, in bytes. Undefined where it says nothing. */
 export async function storageSpace(): Promise<{ used: number; free: number } | undefined> {
-  const { usage, quota } = (await navigator.storage?.estimate?.()) ?? {};
+  const { usage, quota } = (await globalThis.navigator?.storage?.estimate?.()) ?? {};
   return usage === undefined || quota === undefined
     ? undefined
     : { used: usage, free: Math.max(0, quota - usage) };

@@ -17,6 +17,8 @@ export interface Asset {
     bytes(): number;
     /** Brings all of it here. Throws `storage-full`, `network`, `file-invalid`. */
     fetch(): Promise<void>;
+    /** From now on what is not here is read without being kept. */
+    leave(): void;
   };
 }
 

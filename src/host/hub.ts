@@ -86,6 +86,7 @@ export function createHub(options: HubOptions, store?: HubStore): Hub {
     openDataset: async (name, part) => {
       const { repository, source, layout } = await layoutOf(name);
       const chosen = chooseFiles(repository.id, part, layout);
+      await store?.want?.(source, chosen.paths);
       const assets: Asset[] = [];
       for (const path of chosen.paths) assets.push(await openChosen(connection, store, source, path));
       const [first, ...more] = assets;

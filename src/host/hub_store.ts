@@ -103,11 +103,12 @@ export interface HubStore {
     repository: Repository,
     file: RepositoryFile & { readonly size: number },
   ): Promise<KeptFile | undefined>;
+  /** Says which files are needed of a repository, beside those that were said before: with all of them it is complete. */
+  want?(repository: Repository, paths: readonly string[]): Promise<void>;
 }
 
 /** A store that people see into. */
 export interface HubLibrary extends HubStore {
-  /** Says which files are needed of a repository, beside those that were said before: with all of them it is complete. */
   want(repository: Repository, paths: readonly string[]): Promise<void>;
   list(): Promise<readonly { readonly record: RepositoryRecord; readonly files: readonly StoredFile[] }[]>;
   /** Deletes what is kept of one commit. */

@@ -71,6 +71,9 @@ export function keptAsset(kept: KeptFile, source: KeptSource): Asset {
     stored: {
       bytes: () => (kept.verified ? size : sizeOf(kept.present)),
       fetch: () => bring([0, size]),
+      leave: () => {
+        isFull = true;
+      },
     },
     read: async (start, end) => {
       if (!(start >= 0 && start <= end && end <= size))

@@ -21,7 +21,7 @@ import { wait } from "./web_request.ts";
  * The files of hubs in the browser's own file system, a file each in a folder for each commit; which bytes of them are
  * there is in the database, which learns of bytes only after they were brought to disk.
  */
-export function opfsHubStore(db: Database, now: () => number): HubLibrary {
+export function opfsHubStore(db: Database, now: () => number, patience = PATIENCE): HubLibrary {
   /** One object for each file, so that all who read it know what is there. */
   const files = new Map<string, Promise<KeptFile | undefined>>();
   const top = async (): Promise<FileSystemDirectoryHandle> =>
@@ -32,7 +32,7 @@ export function opfsHubStore(db: Database, now: () => number): HubLibrary {
     want: ({ key }, paths) => wantFiles(db, key, paths, now()),
     open: (repository, file) => {
       const key = `${repository.key} ${file.path}`;
-      const opened = files.get(key) ?? openKept(db, top, repository.key, file);
+      const opened = files.get(key) ?? openKept(db, top, repository.key, file, patience);
       files.set(key, opened);
       opened.catch(() => files.delete(key));
       return opened;
@@ -48,7 +48,11 @@ export function opfsHubStore(db: Database, now: () => number): HubLibrary {
       // What says that there are bytes goes first: a removal cut short leaves files that nothing counts on.
       await removeRepository(db, key);
       for (const name of files.keys()) if (name.startsWith(`${key} `)) files.delete(name);
-      await ifThere(async () => (await top()).removeEntry(nameOf(key), { recursive: true }));
+      try {
+        await ifThere(async () => (await top()).removeEntry(nameOf(key), { recursive: true }));
+      } catch {
+        // A file that is being read or fetched goes with the next look at the list, or another tab's.
+      }
     },
   };
 }
@@ -58,6 +62,7 @@ async function openKept(
   top: () => Promise<FileSystemDirectoryHandle>,
   repository: string,
   { path, size }: RepositoryFile & { readonly size: number },
+  patience: number,
 ): Promise<KeptFile | undefined> {
   let folder: FileSystemDirectoryHandle;
   try {
@@ -72,7 +77,7 @@ async function openKept(
   const length = await lengthOf(folder, name);
   const isWhole = isIntact(known, size, length);
   if (!isWhole && length > 0) await folder.removeEntry(name);
-  return opfsFile(db, folder, name, isWhole ? known : start);
+  return opfsFile(db, folder, name, isWhole ? known : start, patience);
 }
 
 const NOTHING = { present: [], etag: null, verified: false } as const;
@@ -115,8 +120,8 @@ async function sweep(
   }
 }
 
-/** How long a file may still be held by the tab before, which a reload ends a moment late. */
-const TRIES = 20;
+/** How long a file may still be held by the tab before, which a reload ends a moment late, in milliseconds. */
+const PATIENCE = 2000;
 const BETWEEN = 100;
 
 /** Only workers have it, and the types of the page's side do not. */
@@ -129,14 +134,14 @@ interface SyncAccessHandle {
 }
 type WritableFile = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
-async function openToWrite(handle: WritableFile, path: string): Promise<SyncAccessHandle> {
-  for (let tries = 0; ; tries++) {
+async function openToWrite(handle: WritableFile, path: string, patience: number): Promise<SyncAccessHandle> {
+  for (let waited = 0; ; waited += BETWEEN) {
     try {
       return await handle.createSyncAccessHandle();
     } catch (cause) {
       if (!(cause instanceof DOMException && cause.name === "NoModificationAllowedError"))
         throw full(cause, path);
-      if (tries === TRIES)
+      if (waited >= patience)
         throw new AppError("storage-full", `${path} is being fetched by another tab of this page.`, {
           details: { what: path, otherTab: true },
           cause,
@@ -163,6 +168,7 @@ function opfsFile(
   folder: FileSystemDirectoryHandle,
   name: string,
   start: StoredFile,
+  patience: number,
 ): KeptFile {
   const { size, path } = start;
   let state = start;
@@ -197,6 +203,7 @@ function opfsFile(
         handle = await openToWrite(
           (await folder.getFileHandle(name, { create: true })) as WritableFile,
           path,
+          patience,
         );
         isDropped = false;
         try {

@@ -1,7 +1,7 @@
 import type { RunConfig } from "../config/fields.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { requireFile, shardsOf } from "../formats/model_folder.ts";
-import type { DatasetAsset, Folder, Host } from "../host/host.ts";
+import type { Asset, Folder, Host } from "../host/host.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { DownloadPart, DownloadPlan } from "../protocol/setup.ts";
 import { ownSplit } from "../trainer/prepare_data.ts";
@@ -45,7 +45,10 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
         bytes: await modelBytes(folder),
       });
   }
-  parts.push(...(await dataParts(host, config)));
+  for (const { name, split, files } of await splitsOf(host, config)) {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    parts.push({ what: "data", name: `${name}, ${split}`, bytes });
+  }
   return { parts, total: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
@@ -65,24 +68,24 @@ async function modelBytes(folder: Folder): Promise<number> {
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>
   files.reduce((sum, file) => sum + (sizes.get(file) ?? 0), 0);
 
-/** The splits that are read: that of training, and those that rows are held out in. */
-async function dataParts(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
+/** The splits that are read: that of training, and those that rows are held out in. Those of files of this device have no part. */
+export async function splitsOf(
+  host: Pick<Opener, "openDataset">,
+  config: RunConfig,
+): Promise<readonly { readonly name: string; readonly split: string; readonly files: readonly Asset[] }[]> {
   const { dataset_name: name, config_name: subset, split, eval_dataset_name: evalName } = config;
   if (name === null) return [];
   const train = await host.openDataset(name, { subset, split });
-  const parts = [partOf(name, train)];
+  const opened = [{ name, dataset: train }];
   if (evalName !== null) {
     const other = await host.openDataset(evalName, { subset, split: ["validation", "test", "train"] });
-    parts.push(partOf(evalName, other));
+    opened.push({ name: evalName, dataset: other });
   } else if (config.val_split_ratio > 0) {
     const own = ownSplit(train.part, "validation");
-    if (own !== undefined) parts.push(partOf(name, await host.openDataset(name, { subset, split: own })));
+    if (own !== undefined)
+      opened.push({ name, dataset: await host.openDataset(name, { subset, split: own }) });
   }
-  return parts.flatMap((part) => part ?? []);
-}
-
-function partOf(name: string, { part, size, more = [] }: DatasetAsset): DownloadPart | undefined {
-  if (!part) return undefined;
-  const bytes = more.reduce((sum, file) => sum + file.size, size);
-  return { what: "data", name: `${name}, ${part.split}`, bytes };
+  return opened.flatMap(({ name, dataset }) =>
+    dataset.part ? [{ name, split: dataset.part.split, files: [dataset, ...(dataset.more ?? [])] }] : [],
+  );
 }

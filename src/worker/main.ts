@@ -12,6 +12,7 @@ import { Chat } from "./chat.ts";
 import type { WorkerContext } from "./context.ts";
 import { previewData, renderDataRow } from "./data_requests.ts";
 import { planDownload } from "./download_plan.ts";
+import { Downloads } from "./downloads.ts";
 import { registerFiles } from "./files.ts";
 import {
   checkpointList,
@@ -210,14 +211,16 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
   const sandbox = createSandboxDoor(emit);
+  const downloads = new Downloads(emit, () => performance.now());
   const plain = createBrowserHost({
+    onProgress: downloads.report,
     openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
+  return handlers({ host: withRunAdapters(plain), database, emit, sandbox, downloads });
 }
 
 // A model comes in as many requests as it has tensors; the browser's own list would end at 250.
