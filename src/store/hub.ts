@@ -1,6 +1,7 @@
 import { create } from "zustand";
 import { HUB_ENDPOINT, hubAddress, hubId } from "../lib/hub.ts";
 import type { Catalog } from "../protocol/catalog.ts";
+import type { HubModelInfo } from "../protocol/hub.ts";
 import type { DownloadPlan } from "../protocol/setup.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { request } from "./client.ts";
@@ -82,8 +83,22 @@ export function hubNames(
 /** Data of more bytes than this is read only when a person says so. */
 const ASK_FIRST = 64 * 1024 * 1024;
 
+/** What of a part is not on this device yet. */
+export const toFetch = ({ bytes, stored = 0 }: DownloadPlan["parts"][number]): number =>
+  Math.max(0, bytes - stored);
+
 const bytesOf = ({ parts }: DownloadPlan, isData: boolean): number =>
-  parts.reduce((sum, { what, bytes }) => sum + ((what === "data") === isData ? bytes : 0), 0);
+  parts.reduce((sum, part) => sum + ((part.what === "data") === isData ? toFetch(part) : 0), 0);
+
+/** The plan with what the hub's facts say of the model: how much of it is here. */
+export const withStored = (plan: DownloadPlan, model: HubModelInfo | null): DownloadPlan => ({
+  ...plan,
+  parts: plan.parts.map((part) =>
+    part.what === "model" && model?.name === part.name
+      ? { ...part, stored: model.complete ? part.bytes : model.storedBytes }
+      : part,
+  ),
+});
 
 /** What is fetched when training starts; the data is read before. */
 export const fetchedAtStart = (plan: DownloadPlan): number => bytesOf(plan, false);
@@ -96,4 +111,4 @@ export function toAgree(plan: DownloadPlan, agreed: string | null): number {
 
 /** Stands for the data of a plan. */
 export const agreementOf = ({ parts }: DownloadPlan): string =>
-  JSON.stringify(parts.filter(({ what }) => what === "data"));
+  JSON.stringify(parts.filter(({ what }) => what === "data").map(({ name, bytes }) => [name, bytes]));

@@ -47,7 +47,8 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
   }
   for (const { name, split, files } of await splitsOf(host, config)) {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    parts.push({ what: "data", name: `${name}, ${split}`, bytes });
+    const stored = files.reduce((sum, file) => sum + (file.stored?.bytes() ?? 0), 0);
+    parts.push({ what: "data", name: `${name}, ${split}`, bytes, ...(stored > 0 && { stored }) });
   }
   return { parts, total: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
 }

