@@ -17,12 +17,10 @@ export function Arriving() {
           return (
             <div key={key} className="arriving">
               <Download size={16} aria-hidden className="muted" />
-              <span className="strong ellipsis" title={name}>
-                {name}
-              </span>
+              <span className="strong">Download</span>
               <ProgressBar label={`Download of ${name}`} share={total > 0 ? done / total : 0} />
               <span className="muted small number">
-                {formatBytes(done)} of {formatBytes(total)}
+                {name}: {formatBytes(done)} of {formatBytes(total)}
                 {rate !== undefined && ` · ${formatBytes(rate)}/s`}
                 {left !== null && ` · ${formatDuration(left)} left`}
               </span>

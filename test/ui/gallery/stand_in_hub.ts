@@ -158,10 +158,10 @@ export function hubHandlers(scene: string): HubHandlers {
       return typeof given["model_name"] === "string" && given["model_name"].includes("/")
         ? {
             parts: [
-              { what: "model", name: given["model_name"], bytes: 1_007_000_000 },
+              { what: "model", name: given["model_name"], bytes: 1_519_000_000 },
               { what: "data", name: "openai/gsm8k, train", bytes: 2_306_545 },
             ],
-            total: 1_009_306_545,
+            total: 1_521_306_545,
           }
         : { parts: [], total: 0 };
     },
