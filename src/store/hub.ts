@@ -68,7 +68,10 @@ export function hubNames(
 const ASK_FIRST = 64 * 1024 * 1024;
 
 const bytesOf = ({ parts }: DownloadPlan, isData: boolean): number =>
-  parts.reduce((sum, { what, bytes }) => sum + ((what === "data") === isData ? bytes : 0), 0);
+  parts.reduce(
+    (sum, { what, bytes, stored = 0 }) => sum + ((what === "data") === isData ? bytes - stored : 0),
+    0,
+  );
 
 /** What is fetched when training starts; the data is read before. */
 export const fetchedAtStart = (plan: DownloadPlan): number => bytesOf(plan, false);
@@ -81,4 +84,4 @@ export function toAgree(plan: DownloadPlan, agreed: string | null): number {
 
 /** Stands for the data of a plan. */
 export const agreementOf = ({ parts }: DownloadPlan): string =>
-  JSON.stringify(parts.filter(({ what }) => what === "data"));
+  JSON.stringify(parts.filter(({ what }) => what === "data").map(({ name, bytes }) => [name, bytes]));

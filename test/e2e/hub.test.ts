@@ -45,7 +45,8 @@ async function fill(values: Readonly<Record<string, string>>): Promise<void> {
   for (const [key, value] of Object.entries(values)) await app.page.locator(`#setting-${key}`).fill(value);
 }
 
-const start = () => app.page.getByRole("button", { name: /^Download [\d.]+ [kM]B and start training$/ });
+const start = () =>
+  app.page.getByRole("button", { name: /^(Download [\d.]+ [kM]B and start|Start) training$/ });
 const own = () => new URL(app.url).origin;
 const elsewhere = () => [...app.origins].filter((origin) => origin !== own());
 
