@@ -50,6 +50,8 @@ export interface Folder {
   readonly revision?: string;
   /** Bytes of each file, for a repository whose files are fetched as they are read. */
   readonly sizes?: ReadonlyMap<string, number>;
+  /** How many bytes of a file are on this device, for such a repository; nothing is fetched to say so. */
+  readonly stored?: (file: string) => Promise<number>;
   /** Sorted names; a web server, which cannot list, gives those that were found so far. */
   list(): Promise<readonly string[]>;
   /** A plain file name. Undefined when the folder has no such file. */

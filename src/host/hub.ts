@@ -1,5 +1,6 @@
 import { AppError, invariant } from "../lib/errors.ts";
 import { hubId } from "../lib/hub.ts";
+import { sizeOf } from "../lib/spans.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder } from "./host.ts";
 import { type Connection, connect, type HubOptions, textOf, whoAmI } from "./hub_connection.ts";
 import { chooseFiles, type DatasetLayout, datasetLayout } from "./hub_dataset.ts";
@@ -79,6 +80,7 @@ export function createHub(options: HubOptions, store?: HubStore): Hub {
         revision: repository.commit,
         sizes: new Map(plain.map(({ path, size }) => [path, size ?? 0])),
         list: () => Promise.resolve(names),
+        stored: (file) => storedBytes(store, repository, file),
         open: async (file) =>
           names.includes(file) ? openFile(connection, store, repository, file) : undefined,
       };
@@ -142,6 +144,17 @@ async function look(
 
 const fileOf = ({ files }: Repository, path: string): RepositoryFile | undefined =>
   files.find((file) => file.path === path);
+
+async function storedBytes(
+  store: HubStore | undefined,
+  repository: Repository,
+  path: string,
+): Promise<number> {
+  const file = fileOf(repository, path);
+  if (file === undefined || file.size === null) return 0;
+  const kept = await store?.open(repository, { ...file, size: file.size });
+  return kept ? sizeOf(kept.verified ? [[0, kept.size]] : kept.present) : 0;
+}
 
 /** Undefined when the repository has no such file. With a store nothing is asked before it is read. */
 async function openFile(

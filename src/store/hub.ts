@@ -1,7 +1,6 @@
 import { create } from "zustand";
 import { HUB_ENDPOINT, hubAddress, hubId } from "../lib/hub.ts";
 import type { Catalog } from "../protocol/catalog.ts";
-import type { HubModelInfo } from "../protocol/hub.ts";
 import type { DownloadPlan } from "../protocol/setup.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { request } from "./client.ts";
@@ -89,16 +88,6 @@ export const toFetch = ({ bytes, stored = 0 }: DownloadPlan["parts"][number]): n
 
 const bytesOf = ({ parts }: DownloadPlan, isData: boolean): number =>
   parts.reduce((sum, part) => sum + ((part.what === "data") === isData ? toFetch(part) : 0), 0);
-
-/** The plan with what the hub's facts say of the model: how much of it is here. */
-export const withStored = (plan: DownloadPlan, model: HubModelInfo | null): DownloadPlan => ({
-  ...plan,
-  parts: plan.parts.map((part) =>
-    part.what === "model" && model?.name === part.name
-      ? { ...part, stored: model.complete ? part.bytes : model.storedBytes }
-      : part,
-  ),
-});
 
 /** What is fetched when training starts; the data is read before. */
 export const fetchedAtStart = (plan: DownloadPlan): number => bytesOf(plan, false);

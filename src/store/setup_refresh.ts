@@ -3,8 +3,8 @@ import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
 import { clearDownloads } from "./downloads.ts";
 import { EMPTY, type Failure, loadingFrom, shown } from "./failure.ts";
-import { agreementOf, hubNames, toAgree, useHub, withStored } from "./hub.ts";
-import { forgetFacts, readFacts, useHubFacts } from "./hub_facts.ts";
+import { agreementOf, hubNames, toAgree, useHub } from "./hub.ts";
+import { forgetFacts, readFacts } from "./hub_facts.ts";
 import { tokenMark } from "./hub_token.ts";
 import {
   algorithmOf,
@@ -143,9 +143,8 @@ async function readDownload(mine: number, values: GivenSettings, names: readonly
   if (mine !== version) return false;
   if (refused) return notReadable(refused);
   try {
-    const plan = await request("planDownload", { given, recipe, files });
+    const value = await request("planDownload", { given, recipe, files });
     if (mine !== version) return false;
-    const value = withStored(plan, shown(useHubFacts.getState().model));
     useSetup.setState({ download: { state: "ready", value } });
     return toAgree(value, useSetup.getState().agreed) === 0 || notReadable(null);
   } catch (error) {

@@ -30,7 +30,7 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
   const model = await host.openModel(name, revision);
   if (model.sizes) {
     readModelSpec(await readJsonObject(await requireFile(model, "config.json")));
-    parts.push({ what: "model", name, bytes: await modelBytes(model) });
+    parts.push({ what: "model", name, ...(await modelBytes(model)) });
   }
   if (adapter !== null) {
     const { sizes } = await host.openAdapter(adapter);
@@ -42,13 +42,17 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
       parts.push({
         what: "reward model",
         name: config.reward_model_name,
-        bytes: await modelBytes(folder),
+        ...(await modelBytes(folder)),
       });
   }
   for (const { name, split, files } of await splitsOf(host, config)) {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    const stored = files.reduce((sum, file) => sum + (file.stored?.bytes() ?? 0), 0);
-    parts.push({ what: "data", name: `${name}, ${split}`, bytes, ...(stored > 0 && { stored }) });
+    parts.push({
+      what: "data",
+      name: `${name}, ${split}`,
+      bytes,
+      ...storedPart(files.map((file) => file.stored?.bytes() ?? 0)),
+    });
   }
   return { parts, total: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
@@ -62,8 +66,16 @@ export async function neededFiles(folder: Folder): Promise<readonly string[]> {
   return [...SMALL, ...weights].filter(has);
 }
 
-async function modelBytes(folder: Folder): Promise<number> {
-  return sumOf(folder.sizes ?? new Map<string, number>(), await neededFiles(folder));
+async function modelBytes(folder: Folder): Promise<Pick<DownloadPart, "bytes" | "stored">> {
+  const needed = await neededFiles(folder);
+  const bytes = sumOf(folder.sizes ?? new Map<string, number>(), needed);
+  const here = await Promise.all(needed.map(async (file) => (await folder.stored?.(file)) ?? 0));
+  return { bytes, ...storedPart(here) };
+}
+
+function storedPart(bytes: readonly number[]): Pick<DownloadPart, "stored"> {
+  const stored = bytes.reduce((sum, count) => sum + count, 0);
+  return stored > 0 ? { stored } : {};
 }
 
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>

@@ -53,6 +53,7 @@ async function fill(values: Readonly<Record<string, string>>): Promise<void> {
 
 const start = () =>
   app.page.getByRole("button", { name: /^(Download [\d.]+ [kM]B and start|Start) training$/ });
+
 /** What axe finds on the page as it is. */
 async function violations(): Promise<readonly (readonly [string, readonly string[]])[]> {
   await app.page.evaluate(AXE);

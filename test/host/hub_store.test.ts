@@ -178,7 +178,7 @@ describe("a file of a hub", () => {
 
 describe("a hub that fails in the middle of a file", () => {
   it.each<[string, Fault, string, RegExp]>([
-    ["is gone", "broken", "network", /the connection broke off|bytes came/],
+    ["is gone", "broken", "network", /the connection broke off|bytes came|cannot be reached/],
     ["stalls", "stalled", "network", /nothing came for|broke off/],
     ["sends less than it says", "short", "network", /only \d+ of \d+ bytes came/],
     [
