@@ -146,4 +146,6 @@ export interface DownloadPart {
   readonly what: "model" | "adapter" | "reward model" | "data";
   readonly name: string;
   readonly bytes: number;
+  /** How many of them are on this device already; none when absent. */
+  readonly stored?: number;
 }

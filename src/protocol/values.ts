@@ -9,6 +9,8 @@ export type GivenSettings = Readonly<Record<string, unknown>>;
 export interface PickedFiles {
   /** The dataset, when dataset_name is the name of a picked file. */
   readonly dataset?: File;
+  /** Further files of the same dataset, in order. */
+  readonly datasetMore?: readonly File[];
   /** The files of a model folder, when model_name names a dropped folder: that name is `modelName`. */
   readonly model?: readonly File[];
   readonly modelName?: string;

@@ -135,6 +135,7 @@ export function reduce(state: RunsState, event: WorkerEvent): RunsState {
         log: [...run.log, event.line].slice(-MOST_LOG_LINES),
       }));
     case "answer":
+    case "download":
     case "device-lost":
     case "sandbox-wanted":
     case "export":

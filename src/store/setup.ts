@@ -144,9 +144,13 @@ function downloadStep({ download, agreed }: SetupState): NextStep | null {
 }
 
 function refusedStep({ code, details }: Failure): NextStep {
-  if (code === "network") return missing("The hub did not answer", "model");
+  if (code === "network")
+    return missing(details["status"] === 429 ? "The hub is busy" : "The hub did not answer", "model");
+  if (details["key"] === "config_name") return missing("Choose a subset", "data");
+  if (details["key"] === "split") return missing("Choose a split", "data");
   const isData =
     code === "config-invalid" || code === "dataset-invalid" || /dataset/.test(String(details["what"]));
+  if (code === "access-denied") return missing("Get access first", isData ? "data" : "model");
   return isData ? missing("Choose other data", "data") : missing("Choose another model", "model");
 }
 

@@ -6,7 +6,6 @@ import type { RunConfig } from "../config/fields.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
-import { hubAddress } from "../lib/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
 import type { Diagnostics, MemoryPlan } from "../protocol/setup.ts";
@@ -17,6 +16,7 @@ import { Chat } from "./chat.ts";
 import type { WorkerContext } from "./context.ts";
 import { previewData, renderDataRow } from "./data_requests.ts";
 import { planDownload } from "./download_plan.ts";
+import { Downloads } from "./downloads.ts";
 import { Exports } from "./exports.ts";
 import { registerFiles } from "./files.ts";
 import {
@@ -29,6 +29,7 @@ import {
   runList,
   runRollouts,
 } from "./history.ts";
+import { hubHandlers } from "./hub_requests.ts";
 import { RewardTrials } from "./reward_trial.ts";
 import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
@@ -75,7 +76,6 @@ type SetupMethod =
   | "exportConfig"
   | "previewData"
   | "renderRow"
-  | "setHub"
   | "planDownload"
   | "planMemory"
   | "adviseMemory";
@@ -108,16 +108,6 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
       const { config } = await requireConfig(named);
       await runs.release();
       return sampleScores(host, config);
-    },
-    setHub: async ({ endpoint }) => {
-      const address = hubAddress(endpoint);
-      if (address === undefined)
-        throw new AppError(
-          "config-invalid",
-          `${endpoint} is not the address of a hub that this page may ask.`,
-        );
-      host.setHub(address);
-      return {};
     },
     planDownload: async ({ files, ...named }) => {
       registerFiles(host, files);
@@ -253,6 +243,7 @@ function handlers(context: WorkerContext): Handlers {
       chat.cancel(chatId);
       return nothing;
     },
+    ...hubHandlers(context, runs),
     ...reportHandlers(),
   };
 }
@@ -270,14 +261,16 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
   const sandbox = createSandboxDoor(emit);
+  const downloads = new Downloads(emit, () => performance.now());
   const plain = createBrowserHost({
+    onProgress: downloads.report,
     openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
+  return handlers({ host: withRunAdapters(plain), database, emit, sandbox, downloads });
 }
 
 // A model comes in as many requests as it has tensors; the browser's own list would end at 250.

@@ -10,6 +10,7 @@ import type { MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/r
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
+import { fetchForRun } from "./downloads.ts";
 import { RunJournal } from "./journal.ts";
 
 /** How often at most progress and the heartbeat are told, in milliseconds. */
@@ -77,6 +78,16 @@ export class Session {
     // A run that begins again has nothing from before.
     const rows = await journal.rewind(resumeStep ?? -1);
     let session: Session | undefined;
+    const preparing = (what: "model" | "data" | "kernels", done: number, total: number) => {
+      const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
+      context.emit({ type: "status", runId, status: { state: "preparing", what, done, total, unit } });
+    };
+    const { host, downloads } = context;
+    // Before the device is opened: a download may take longer than a device stays.
+    const notes = await downloads.watched(
+      (done, total) => preparing("model", done, total),
+      () => fetchForRun(host, downloads, config),
+    );
     const trainer = await openTrainer({
       ...{
         host: context.host,
@@ -89,10 +100,7 @@ export class Session {
         samples: true,
       },
       earlierLog: rows.map(toLogRow),
-      onPreparing: (what, done, total) => {
-        const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
-        context.emit({ type: "status", runId, status: { state: "preparing", what, done, total, unit } });
-      },
+      onPreparing: preparing,
       events: {
         metrics: (step, values) => journal.metrics(step, { ...values, ...session?.rate() }),
         step: (step, tokens) => session?.onStep(step, tokens),
@@ -108,6 +116,7 @@ export class Session {
       },
     });
     session = new Session(context, options, journal, trainer);
+    for (const note of notes) journal.log("warn", note);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
   }

@@ -9,7 +9,7 @@ import { readGguf } from "../../src/formats/gguf.ts";
 import { openModelFolder } from "../../src/formats/model_folder.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 import { serveUploads, TOKEN } from "../hub/uploads.ts";
 import { type OpenedApp, openApp } from "./open_app.ts";
 

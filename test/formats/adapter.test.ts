@@ -4,7 +4,7 @@ import { type AdapterModule, adapterFiles, readAdapter } from "../../src/formats
 import { adapterScale, targetsModule } from "../../src/formats/adapter_config.ts";
 import { readSafetensors, type TensorInfo, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 
 const ADAPTERS = "test/golden/adapters";
 const names = await readdir(ADAPTERS);

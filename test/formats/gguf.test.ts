@@ -4,7 +4,7 @@ import { type Adapter, readAdapter } from "../../src/formats/adapter.ts";
 import { readGguf } from "../../src/formats/gguf.ts";
 import { openModelFolder } from "../../src/formats/model_folder.ts";
 import { memoryAsset } from "../../src/host/memory.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 import { ggufAdapter } from "../../src/model/gguf_adapter.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 

@@ -8,7 +8,7 @@ import { verifyExport } from "../../src/formats/verify_export.ts";
 import { zipStream } from "../../src/formats/zip.ts";
 import type { Asset } from "../../src/host/host.ts";
 import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 import { mergeAdapter } from "../../src/model/merge.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";

@@ -44,6 +44,17 @@ describe("data of the hub", () => {
   });
 });
 
+describe("what is on this device already", () => {
+  it("is not downloaded again, and not asked about", () => {
+    const parts = [
+      { what: "model", name: "a/b", bytes: 5, stored: 3 },
+      { what: "data", name: "a/d, train", bytes: 65 * MB, stored: 65 * MB },
+    ] as const;
+    expect(fetchedAtStart({ parts, total: 0 })).toBe(2);
+    expect(toAgree({ parts, total: 0 }, null)).toBe(0);
+  });
+});
+
 describe("requests that were made", () => {
   it("are listed by file, with parts counted", () => {
     const made = [

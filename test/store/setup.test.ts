@@ -80,12 +80,16 @@ describe("nextStep", () => {
       ready: true,
       fetches: 7,
     });
-    const refused = (code: "access-denied" | "network", details = {}) =>
+    const refused = (code: "access-denied" | "config-invalid" | "network", details = {}) =>
       nextStep(
         state({ download: { state: "failed", error: { code, message: "", details, stack: "" } } }),
         true,
       );
-    expect(refused("access-denied")).toMatchObject({ label: "Choose another model", section: "model" });
+    expect(refused("access-denied")).toMatchObject({ label: "Get access first", section: "model" });
+    expect(refused("config-invalid", { key: "config_name" })).toMatchObject({
+      label: "Choose a subset",
+      section: "data",
+    });
     expect(refused("access-denied", { what: "the dataset a/c" })).toMatchObject({ section: "data" });
     expect(refused("network")).toMatchObject({ label: "The hub did not answer", ready: false });
   });

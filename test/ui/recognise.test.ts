@@ -30,6 +30,24 @@ describe("recognise", () => {
     expect(alone).toMatchObject({ kind: "unknown", why: expect.stringContaining("config.json") });
   });
 
+  it("takes the files of one kind as one dataset, and leaves out what is held out", async () => {
+    const found = await recognise([
+      ...[file("README.md"), file("train-00001.parquet"), file("train-00000.parquet")],
+      ...[file("test-00000.parquet"), file(".gitattributes")],
+    ]);
+    expect(found).toMatchObject({ kind: "dataset", leftOut: ["test-00000.parquet"] });
+    if (found.kind !== "dataset") return;
+    expect([found.file, ...found.more].map(({ name }) => name)).toEqual([
+      "train-00000.parquet",
+      "train-00001.parquet",
+    ]);
+    const only = await recognise([file("test.jsonl"), file("README.md")]);
+    expect(only).toMatchObject({ kind: "dataset", leftOut: [], more: [] });
+    const mixed = await recognise([file("a.csv"), file("b.jsonl")]);
+    expect(mixed).toMatchObject({ kind: "unknown", why: expect.stringContaining("csv, jsonl") });
+    expect(await kindOf(file("a.png"), file("b.png"))).toBe("unknown");
+  });
+
   it("says what a file is that cannot be opened, and what can", async () => {
     const found = await recognise([file("model.gguf")]);
     expect(found).toMatchObject({ kind: "unknown", why: expect.stringMatching(/GGUF.*JSONL/s) });

@@ -6,7 +6,7 @@ import { openModelFolder } from "../../src/formats/model_folder.ts";
 import { openStoredZip } from "../../src/formats/stored_zip.ts";
 import { fileAsset } from "../../src/host/file_asset.ts";
 import type { CheckpointRecord } from "../../src/host/host.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 import { Random } from "../../src/lib/random.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";

@@ -4,7 +4,7 @@ import { ggufFile, mergedFiles } from "../../api/export_saved.ts";
 import type { FloatDtype } from "../../formats/dtype.ts";
 import { verifyExport } from "../../formats/verify_export.ts";
 import type { Asset } from "../../host/host.ts";
-import { nodeFolder } from "../../host/node.ts";
+import { nodeFolder } from "../../host/node_files.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Output } from "../output.ts";
 import { CONFIG, checkUnused, makeFolder, writeWhole } from "../run_folder.ts";

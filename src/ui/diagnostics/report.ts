@@ -61,6 +61,12 @@ export const storageLines = ({ used, quota, persistent }: StorageReport): readon
   ["Kept for good", persistent ? "yes" : "no: the browser may delete it when the disk is full"],
 ];
 
+/** Which hub is asked, and whether it is told who asks; never the token itself. */
+export const hubLines = (address: string, hasToken: boolean): readonly Line[] => [
+  ["Hub address", new URL(address).host],
+  ["An access token is set", hasToken ? "yes" : "no"],
+];
+
 /** Everything that helps to find a fault, and nothing of anyone's data: no prompts, no rows, no file names. */
 export function reportText(
   lines: readonly Line[],

@@ -1,7 +1,13 @@
 /** What a dropped or picked file is, by its name and its beginning. */
 export type Recognised =
   | { readonly kind: "config"; readonly file: File }
-  | { readonly kind: "dataset"; readonly file: File }
+  /** One file, or the parts of one split in order; `leftOut` names files of other splits. */
+  | {
+      readonly kind: "dataset";
+      readonly file: File;
+      readonly more: readonly File[];
+      readonly leftOut: readonly string[];
+    }
   | { readonly kind: "adapter"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "unknown"; readonly why: string };
@@ -49,6 +55,42 @@ export function isConfigJson(text: string): boolean {
 const folderOf = (file: File, otherwise: string): string =>
   (file as File & { webkitRelativePath?: string }).webkitRelativePath?.split("/")[0] || otherwise;
 
+const DATA_ENDINGS = new Set(["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt"]);
+
+/** Files that lie beside data and hold none. */
+const BESIDE = /^(\.|readme|license|licence|dataset_infos?\.json|dataset_dict\.json|state\.json)/i;
+/** The splits that are held out, by the words that files are named with. */
+const HELD_OUT = /(^|[._-])(test|valid(ation)?|val|dev|eval)([._-]|$)/i;
+
+function datasetOf([file, ...more]: readonly File[], leftOut: readonly File[] = []): Recognised {
+  if (!file) return { kind: "unknown", why: `There was no file. ${ACCEPTED_WORDS}` };
+  return { kind: "dataset", file, more, leftOut: leftOut.map(({ name }) => name) };
+}
+
+/** Several files are one dataset when they are of one kind: the parts of its training split. */
+function recogniseData(files: readonly File[]): Recognised {
+  const data = files
+    .filter(({ name }) => DATA_ENDINGS.has(endingOf(name)) && !BESIDE.test(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const endings = [...new Set(data.map(({ name }) => endingOf(name)))];
+  if (data.length === 0)
+    return {
+      kind: "unknown",
+      why: `None of these ${files.length} files is a dataset. ${ACCEPTED_WORDS}`,
+    };
+  if (endings.length > 1)
+    return {
+      kind: "unknown",
+      why: `These are ${data.length} files of data of several kinds (${endings.join(", ")}). Drop those of one kind.`,
+    };
+  const train = data.filter(({ name }) => !HELD_OUT.test(name));
+  const used = train.length > 0 ? train : data;
+  return datasetOf(
+    used,
+    data.filter((file) => !used.includes(file)),
+  );
+}
+
 /** Says what the files are and what they can be used for. */
 export async function recognise(files: readonly File[]): Promise<Recognised> {
   const [first] = files;
@@ -63,24 +105,20 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
       kind: "unknown",
       why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files, an adapter its adapter_config.json: drop all of them together.`,
     };
-  if (files.length > 1)
-    return {
-      kind: "unknown",
-      why: `These are ${files.length} files. Drop one configuration or one dataset.`,
-    };
+  if (files.length > 1) return recogniseData(files);
   switch (endingOf(first.name)) {
     case "yaml":
     case "yml":
       return { kind: "config", file: first };
     case "json":
-      return { kind: isConfigJson(await first.text()) ? "config" : "dataset", file: first };
+      return isConfigJson(await first.text()) ? { kind: "config", file: first } : datasetOf([first]);
     case "jsonl":
     case "ndjson":
     case "csv":
     case "tsv":
     case "parquet":
     case "txt":
-      return { kind: "dataset", file: first };
+      return datasetOf([first]);
     default: {
       const what = KINDS[endingOf(first.name)];
       return {

@@ -1,4 +1,5 @@
 import { navigate } from "wouter/use-hash-location";
+import { notify } from "../../store/app.ts";
 import { openReview } from "../../store/review.ts";
 import { pickAdapterFolder, pickDataset, pickModelFolder } from "../../store/setup_actions.ts";
 import { recognise } from "./recognise.ts";
@@ -11,7 +12,8 @@ export async function takeFiles(files: readonly File[]): Promise<string | null> 
       await openReview(found.file.name, await found.file.text());
       return null;
     case "dataset":
-      pickDataset(found.file);
+      pickDataset(found.file, found.more);
+      if (found.leftOut.length > 0) notify(`Left out, as held-out data: ${found.leftOut.join(", ")}.`);
       navigate("/new");
       return null;
     case "model":

@@ -2,6 +2,7 @@ import { Check, Circle, LoaderCircle } from "lucide-react";
 import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
 import { formatCount } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { ProgressBar } from "../parts/status.tsx";
 
 const PARTS = [
@@ -21,6 +22,7 @@ export function Preparing({ run }: { run: RunView }) {
   const now = run.status.state === "preparing" ? run.status.what : null;
   return (
     <section className="card preparing" aria-label="Preparing">
+      <Arriving />
       {PARTS.map(([what, label]) => (
         <Row key={what} label={label} part={run.prepared[what]} now={what === now} />
       ))}

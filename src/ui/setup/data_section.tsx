@@ -5,10 +5,14 @@ import type { DataKind } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
 import { toAgree } from "../../store/hub.ts";
+import { useHubFacts } from "../../store/hub_facts.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
-import { agreeToDownload, pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { agreeToDownload } from "../../store/setup_refresh.ts";
+import { showSource, useSetupView } from "../../store/setup_view.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatCount, plural } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ColumnHead } from "./column_head.tsx";
@@ -21,17 +25,14 @@ import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
 import { useDataKind } from "./use_method.ts";
 
-type Source = "sample" | "file" | "paste" | "hub";
 const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt,.parquet";
 
 /** What the model learns from, and how it will see it. */
 export function DataSection() {
   const file = useSetup((state) => state.files.dataset);
-  const [chosen, setChosen] = useState<Source | null>(null);
-  const fromHub = useSetup(
-    ({ download }) => shown(download)?.parts.find(({ what }) => what === "data")?.name,
-  );
-  const source = chosen ?? (file ? "file" : fromHub === undefined ? "sample" : "hub");
+  const chosen = useSetupView((state) => state.source);
+  const isOfHub = useHubFacts(({ dataset }) => dataset.state !== "empty");
+  const source = chosen ?? (file ? "file" : isOfHub ? "hub" : "sample");
   return (
     <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
       <div className="row wrap between">
@@ -39,7 +40,7 @@ export function DataSection() {
         <Segmented
           label="Where the data comes from"
           value={source}
-          onChange={setChosen}
+          onChange={showSource}
           options={[
             { value: "sample", label: "Sample" },
             { value: "file", label: "File" },
@@ -50,13 +51,8 @@ export function DataSection() {
       </div>
       {source === "sample" && <Samples />}
       {source === "file" && <FileSource />}
-      {source === "paste" && <PasteSource onDone={() => setChosen("file")} />}
+      {source === "paste" && <PasteSource onDone={() => showSource("file")} />}
       {source === "hub" && <HubDataset />}
-      {source === "hub" && fromHub !== undefined && (
-        <p>
-          <strong>{fromHub}</strong>
-        </p>
-      )}
       <Preview />
     </section>
   );
@@ -86,20 +82,24 @@ function Samples() {
 }
 
 function FileSource() {
-  const file = useSetup((state) => state.files.dataset);
+  const { dataset: file, datasetMore: more = [] } = useSetup((state) => state.files);
+  const bytes = more.reduce((sum, { size }) => sum + size, file?.size ?? 0);
   return (
     <div className="drop-box">
       {file && (
         <p>
-          <strong>{file.name}</strong> <span className="muted">{formatBytes(file.size)}</span>
+          <strong>{file.name}</strong>
+          {more.length > 0 && ` and ${plural(more.length, "more file")}`}{" "}
+          <span className="muted">{formatBytes(bytes)}</span>
         </p>
       )}
-      <OpenButton accept={DATA_FILES}>
+      <OpenButton accept={DATA_FILES} id="choose-data-file" multiple>
         <FileUp size={16} aria-hidden />
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
       <p className="muted small">
-        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text. It is read in this tab and not uploaded.
+        Or drop one anywhere, or a folder of them: JSONL, JSON, CSV, TSV, Parquet or text. They are read in
+        this tab and not uploaded.
       </p>
     </div>
   );
@@ -199,6 +199,7 @@ function Preview() {
     return (
       <div className="stack tight">
         <p className="muted">Reading the rows…</p>
+        <Arriving />
         <div className="skeleton data-skeleton" />
       </div>
     );

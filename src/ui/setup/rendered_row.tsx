@@ -2,7 +2,7 @@ import { ChevronLeft, ChevronRight } from "lucide-react";
 import type { RenderedText } from "../../protocol/setup.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
-import { showRow } from "../../store/setup_actions.ts";
+import { showRow } from "../../store/setup_refresh.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatCount } from "../format.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";

@@ -5,7 +5,8 @@ import type { DownloadPlan } from "../../protocol/setup.ts";
 import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { hubHost, useHub } from "../../store/hub.ts";
+import { hubHost, toFetch, useHub } from "../../store/hub.ts";
+import { type HubFacts, useHubFacts } from "../../store/hub_facts.ts";
 import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
   algorithmOf,
@@ -15,7 +16,8 @@ import {
   type SetupState,
   useSetup,
 } from "../../store/setup.ts";
-import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
+import { startSetup } from "../../store/setup_actions.ts";
+import { agreeToDownload } from "../../store/setup_refresh.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
@@ -23,6 +25,10 @@ import { formatCount, NONE, plural, shorten } from "../format.ts";
 import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
 import { Memory } from "./memory.tsx";
+
+const isRefused = (facts: HubFacts["model"] | HubFacts["dataset"]): boolean =>
+  facts.state === "failed" ||
+  (facts.state === "ready" && "supported" in facts.value && facts.value.supported !== null);
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
@@ -35,13 +41,15 @@ function goTo(step: NextStep): void {
 }
 
 /** The run as it stands, and the one button. */
-export function Summary() {
+export function Summary({ isForm }: { readonly isForm: boolean }) {
   const setup = useSetup();
   const device = useApp((state) => state.device);
   const catalog = useApp((state) => shown(state.catalog));
   const running = useRuns((state) => currentRun(state)?.id);
   const step = nextStep(setup, device.state === "ready");
   const download = shown(setup.download);
+  // What the hub refused stands with the model or the data that it is about.
+  const saidAbove = useHubFacts(({ model, dataset }) => isForm && [model, dataset].some(isRefused));
   const pressing = useRef(false);
   const start = async () => {
     if (pressing.current) return;
@@ -69,7 +77,9 @@ export function Summary() {
           ))}
         </dl>
         {download && download.total > 0 && <Downloads plan={download} />}
-        {setup.download.state === "failed" && <ErrorCard failure={setup.download.error} compact here />}
+        {setup.download.state === "failed" && !saidAbove && (
+          <ErrorCard failure={setup.download.error} compact here />
+        )}
         <Memory />
         <Issues />
         {setup.refused && <ErrorCard failure={setup.refused} compact />}
@@ -99,15 +109,16 @@ function labelOf({ label, ready, fetches }: NextStep): string {
 /** What comes from the hub, by its own list of files. */
 function Downloads({ plan }: { plan: DownloadPlan }) {
   const host = useHub(({ address }) => hubHost(address));
+  const left = plan.parts.reduce((sum, part) => sum + toFetch(part), 0);
   return (
     <div className="stack tight">
       <div className="row between">
         <span className="muted">Download</span>
-        <strong>{formatBytes(plan.total)}</strong>
+        <strong>{left > 0 ? formatBytes(left) : "None, all is here"}</strong>
       </div>
       <ul className="memory-parts small" aria-label={`From ${host}`}>
-        {plan.parts.map(({ what, name, bytes }) => (
-          <li key={`${what} ${name}`}>
+        {plan.parts.map(({ what, name, bytes, stored = 0 }) => (
+          <li key={`${what} ${name}`} title={`${formatBytes(stored)} of it are on this device`}>
             <span className="grow" title={name}>
               {what[0]?.toUpperCase() + what.slice(1)}: {shorten(name, 28)}
             </span>

@@ -2,6 +2,7 @@ import { ShieldCheck } from "lucide-react";
 import { useState } from "react";
 import { formatBytes } from "../../lib/format_bytes.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
+import { useToken } from "../../store/hub_token.ts";
 import { type Asked, requestsMade } from "../../store/requests.ts";
 import { plural } from "../format.ts";
 import { Popover } from "../parts/popover.tsx";
@@ -33,6 +34,7 @@ export function PrivacyChip() {
 
 function Privacy({ requests }: { requests: readonly Asked[] | null }) {
   const host = useHub(({ address }) => hubHost(address));
+  const hasToken = useToken((state) => state.has);
   return (
     <div className="stack tight privacy">
       <p className="strong">
@@ -41,7 +43,8 @@ function Privacy({ requests }: { requests: readonly Asked[] | null }) {
       </p>
       <p>
         The only other requests to another site are downloads of the models and datasets that you name, from{" "}
-        {host} and the storage it sends them from. They carry no data.
+        {host} and the storage it sends them from. They carry no data
+        {hasToken ? `; those to ${host} carry the access token that you gave.` : "."}
       </p>
       {requests === null ? (
         <p className="muted">What was fetched cannot be listed yet.</p>

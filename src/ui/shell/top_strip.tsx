@@ -18,6 +18,7 @@ const TITLES: readonly (readonly [RegExp, string])[] = [
   [/^\/run\//, "Run"],
   [/^\/runs/, "Runs"],
   [/^\/chat/, "Chat"],
+  [/^\/library/, "Library"],
   [/^\/diagnostics/, "Diagnostics"],
 ];
 
@@ -79,7 +80,7 @@ function StorageChip() {
   const storage = useApp((state) => shown(state.storage));
   if (!storage) return null;
   return (
-    <Link href="/runs" className="chip wide-only" title="Used by runs in this browser">
+    <Link href="/library" className="chip wide-only" title="What this browser keeps">
       {formatBytes(storage.used)} stored
     </Link>
   );

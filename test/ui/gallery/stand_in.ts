@@ -15,6 +15,7 @@ import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
 import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+import { arriving, hubHandlers } from "./stand_in_hub.ts";
 
 const catalog = async (): Promise<Catalog> => ({
   algorithms: ALGORITHMS.map(methodInfo),
@@ -300,8 +301,7 @@ export function standIn(
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
     adviseMemory: async () => ({ advice: [] }),
-    setHub: async () => ({}),
-    planDownload: async () => ({ parts: [], total: 0 }),
+    ...hubHandlers(scene),
     start: async () => {
       await wait(300);
       return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
@@ -373,7 +373,7 @@ export function standIn(
         status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
       });
       emit({ type: "status", runId: "r1", status });
-      if (state === "preparing") return;
+      if (state === "preparing") return emit(arriving);
       emit({
         type: "progress",
         runId: "r1",
