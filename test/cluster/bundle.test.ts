@@ -71,6 +71,17 @@ describe("clusterBundle", () => {
     expect(settings).toContain('"type": "soft_overlong_punishment"');
   });
 
+  it("has the code of a file in its YAML, because the file stays behind", async () => {
+    const file = "def short(text, **kwargs):\n    return 1.0\n";
+    const rewards = [{ type: "custom", name: "short", file: "mine.py", function: "short" }];
+    const bundle = await bundleOf("dapo", { rewards }, async () => file);
+    const { config, issues } = resolve({
+      file: parseConfig((await textsOf(bundle)).get("training_config.yaml") ?? ""),
+    });
+    expect(issues).toEqual([]);
+    expect(config).toMatchObject({ rewards: [{ code: file, language: "python", function: "short" }] });
+  });
+
   it("refuses a run on recorded rollouts", async () => {
     const { config } = resolveOrThrow({ override: readSettings({ ...RUNS["dapo"]?.settings }) });
     const none = { config, rows: undefined, files: [], totalSteps: 2, readText: () => Promise.resolve("") };

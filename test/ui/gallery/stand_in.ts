@@ -162,6 +162,7 @@ const EXPORT_PLAN: ExportPlan = {
         fileName: "quiet-otter-adapter.zip",
         bytes: 9_400_000,
         bytesAs: null,
+        notes: [],
       },
       files: [
         { name: "adapter_config.json", bytes: 812 },
@@ -173,10 +174,35 @@ const EXPORT_PLAN: ExportPlan = {
     {
       ...{ possible: true, kind: "merged", fileName: "quiet-otter-merged.zip", bytes: 1_500_000_000 },
       bytesAs: { stored: 1_500_000_000, F32: 3_000_000_000, F16: 1_500_000_000, BF16: 1_500_000_000 },
+      notes: [],
       files: [{ name: "model.safetensors", bytes: 1_500_000_000 }],
       snippet: { language: "Python", text: "from transformers import AutoModelForCausalLM" },
     },
     { possible: false, kind: "gguf", why: "This adapter cannot be saved for llama.cpp." },
+    {
+      ...{
+        possible: true,
+        kind: "cluster",
+        fileName: "quiet-otter-cluster.zip",
+        bytes: 9_420_000,
+        bytesAs: null,
+      },
+      notes: [
+        "dynamic_sampling: TRL does not sample again, so groups of equal rewards teach nothing there.",
+        "max_prompt_length (256): TRL does not cut prompts; longer ones stay whole there.",
+      ],
+      files: [
+        { name: "README.md", bytes: 1_400 },
+        { name: "training_config.yaml", bytes: 2_100 },
+        { name: "train.py", bytes: 5_300 },
+        { name: "data/train.jsonl", bytes: null },
+        { name: "adapter/adapter_model.safetensors", bytes: 9_300_000 },
+      ],
+      snippet: {
+        language: "Shell",
+        text: "unzip quiet-otter-cluster.zip\ncd quiet-otter-cluster\npip install -r requirements.txt && accelerate launch train.py",
+      },
+    },
   ],
 };
 
@@ -328,7 +354,10 @@ export function standIn(
     exportAdapter: async () => ({ fileName: "quiet-otter-adapter.zip", blob: new Blob(["zip"]) }),
     planExport: async () => EXPORT_PLAN,
     exportFile: async ({ kind }) => {
-      const names = { adapter: "adapter.zip", model: "model.zip", merged: "merged.zip", gguf: "lora.gguf" };
+      const names = {
+        ...{ adapter: "adapter.zip", model: "model.zip", merged: "merged.zip" },
+        ...{ gguf: "lora.gguf", cluster: "cluster.zip" },
+      };
       return { fileName: `quiet-otter-${names[kind]}`, bytes: 3, blob: new Blob(["zip"]) };
     },
     uploadRun: async ({ repo }) => ({ repo: `ada/${repo}`, url: `https://huggingface.co/ada/${repo}` }),
