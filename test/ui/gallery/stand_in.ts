@@ -10,7 +10,12 @@ import type { ExportPlan } from "../../../src/protocol/exports.ts";
 import type { WorkerEvent } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import type { RunDetails, RunStatus } from "../../../src/protocol/runs.ts";
-import type { DataPreview, RenderedRowData, ResolvedSettings } from "../../../src/protocol/setup.ts";
+import type {
+  DataPreview,
+  MemoryAdvice,
+  RenderedRowData,
+  ResolvedSettings,
+} from "../../../src/protocol/setup.ts";
 import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
@@ -148,7 +153,38 @@ const STATES: Readonly<Record<string, RunStatus>> = {
       stack: "AppError: at step.ts",
     },
   },
+  "out-of-memory": {
+    state: "failed",
+    step: 0,
+    error: {
+      code: "gpu-out-of-memory",
+      message: "The GPU has no memory left for Training (78.3 MB in all).",
+      details: {},
+      stack: "AppError: at device.ts",
+    },
+  },
 };
+
+const ADVICE: readonly MemoryAdvice[] = [
+  {
+    change: { batch_size: 8 },
+    label: "Rows on the GPU at once: 8 instead of 16",
+    harm: "A step takes longer; the result is the same.",
+    ...{ bytes: 52_100_000, fits: false },
+  },
+  {
+    change: { gradient_checkpointing: true },
+    label: "Compute activations again",
+    harm: "About a third slower.",
+    ...{ bytes: 31_400_000, fits: true },
+  },
+  {
+    change: {},
+    label: "Choose a smaller model",
+    harm: "Everything else stays as it is.",
+    ...{ bytes: null, fits: null },
+  },
+];
 
 const EXPORT_PLAN: ExportPlan = {
   step: 64,
@@ -206,7 +242,7 @@ const EXPORT_PLAN: ExportPlan = {
   ],
 };
 
-/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows, streamed. */
+/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, out-of-memory, interrupted, no-webgpu, bad-rows, streamed, tight. */
 export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
@@ -325,8 +361,8 @@ export function standIn(
           }
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
-    planMemory: async () => PLAN,
-    adviseMemory: async () => ({ advice: [] }),
+    planMemory: async () => (scene === "tight" ? { ...PLAN, budget: 40_000_000, tooLarge: true } : PLAN),
+    adviseMemory: async () => ({ advice: ADVICE }),
     ...hubHandlers(scene),
     start: async () => {
       await wait(300);
