@@ -7,7 +7,7 @@ import { alignedBytes, numel, type Tensor } from "../gpu/tensor.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { isValueEntry, type LoadedModel } from "../model/loaded_model.ts";
 import type { ParamPool, PoolEntry } from "../model/param_pool.ts";
-import { type EngineOptions, type EngineParts, prepareEngine } from "./engine.ts";
+import { type EngineOptions, type EngineParts, prepareEngine } from "./engine_parts.ts";
 
 /** A part of the memory of a run, as the page shows it. */
 export interface MemoryPart {

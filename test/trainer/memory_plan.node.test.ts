@@ -12,8 +12,8 @@ import type { LoraSettings } from "../../src/model/lora.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";
 import { planGenerator } from "../../src/rollout/memory.ts";
-import type { EngineOptions } from "../../src/trainer/engine.ts";
 import { freshValues } from "../../src/trainer/engine_for.ts";
+import type { EngineOptions } from "../../src/trainer/engine_parts.ts";
 import { planEngine, sum } from "../../src/trainer/memory_plan.ts";
 
 /** Qwen3-0.6B: config.json and the shapes of its tensors. Content is never read by a plan. */
