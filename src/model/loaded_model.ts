@@ -1,5 +1,6 @@
 import type { ModelFolder } from "../formats/model_folder.ts";
-import { type Gpu, largestTensor } from "../gpu/device.ts";
+import { largestTensor } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError } from "../lib/errors.ts";
 import { loadWeights } from "./load_weights.ts";

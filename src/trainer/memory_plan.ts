@@ -1,6 +1,7 @@
 import type { ModelFolder } from "../formats/model_folder.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
-import { type Capabilities, stagingBytes } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
+import { stagingBytes } from "../gpu/device.ts";
 import { type DryBuffer, dryGpu } from "../gpu/dry_device.ts";
 import { arenaBytes, programBytes } from "../gpu/program.ts";
 import { alignedBytes, numel, type Tensor } from "../gpu/tensor.ts";

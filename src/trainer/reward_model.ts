@@ -1,6 +1,7 @@
 import { encodePlain } from "../data/encode_turns.ts";
 import type { Arena } from "../gpu/arena.ts";
-import type { Capabilities, Gpu } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { type DryBuffer, dryGpu } from "../gpu/dry_device.ts";
 import { arenaBytes, type Program, planPrograms, programBytes } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_LIMITS, type GpuOptions, openGpu } from "../../src/gpu/device.ts";
+import { DEFAULT_LIMITS } from "../../src/gpu/capabilities.ts";
+import { type GpuOptions, openGpu } from "../../src/gpu/device.ts";
 import { arenaBytes } from "../../src/gpu/program.ts";
 import type { Trainable } from "../../src/model/loaded_model.ts";
 import { Engine } from "../../src/trainer/engine.ts";

@@ -5,7 +5,7 @@ import { sftObjective } from "../../src/algorithms/sft.ts";
 import type { ModelFolder } from "../../src/formats/model_folder.ts";
 import type { TensorSource } from "../../src/formats/safetensors.ts";
 import { sharedSizes } from "../../src/gpu/arena.ts";
-import { type Capabilities, DEFAULT_LIMITS } from "../../src/gpu/device.ts";
+import { type Capabilities, DEFAULT_LIMITS } from "../../src/gpu/capabilities.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import type { GroupLossSettings } from "../../src/kernels/loss/group_loss.ts";
 import type { LoraSettings } from "../../src/model/lora.ts";
