@@ -85,7 +85,7 @@ async function toMemory(page) {
 }
 async function toCluster(page) {
   await open("Export…")(page);
-  const card = page.getByRole("region", { name: "For a cluster" });
+  const card = page.getByRole("region", { name: "For a cluster", exact: true });
   await card.getByText(/files$/).click();
   await card.getByText("Use it (Shell)").click();
   await card.getByRole("button", { name: /^Save/ }).scrollIntoViewIfNeeded();
