@@ -36,6 +36,7 @@ export interface Head {
   readonly delimiter: string | undefined;
 }
 
+/** One file of a dataset, in blocks. */
 export interface Part extends Head {
   readonly blocks: readonly Block[];
   /** Lines are counted on from here in the next file. */

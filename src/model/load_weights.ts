@@ -11,7 +11,6 @@ import { type GroupName, groupProjections } from "./lora.ts";
 import { pacedUpload } from "./paced_upload.ts";
 import { Nf4Matrix, Nf4Quantizer, padTo4 } from "./quantize_weights.ts";
 import { type LayerSpec, type ModelSpec, outputs, type Projection } from "./spec.ts";
-
 import type {
   BaseFormat,
   GroupPart,

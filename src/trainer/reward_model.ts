@@ -19,7 +19,6 @@ import { longFrom } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import { fittingParts } from "./engine.ts";
 import { withoutContent } from "./memory_plan.ts";
-
 import { HEAD, type RewardModelFiles, type ScoredText, textOf } from "./reward_model_files.ts";
 
 export interface RewardModelOptions {
