@@ -1,9 +1,11 @@
+import type { TaskType } from "../config/fields/data.ts";
 import { AppError } from "../lib/errors.ts";
+import { chooseFormat } from "./choose_format.ts";
 import { applyMapping, type ColumnMapping, type ResolvedMapping, resolveMapping } from "./column_mapping.ts";
 import type { Example, Turns } from "./example.ts";
-import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
-import { ROW_FORMATS, type RowFormat, type RowPurpose } from "./row_formats.ts";
+import type { RowFormat, RowPurpose } from "./row_format.ts";
+import { ALL_COLUMNS } from "./row_formats.ts";
 import { ProblemList, type RowProblem, type RowProblemKind } from "./row_problem.ts";
 import { type RowFile, rowUnit } from "./rows.ts";
 
@@ -16,10 +18,14 @@ export interface ExampleOptions {
   readonly hasTemplate: boolean;
   /** Overrides recognition: the id of a row format. */
   readonly format?: string;
+  readonly taskType?: TaskType;
+  /** What the dataset is called; the file's name when absent. */
+  readonly name?: string;
 }
 
 export interface ExampleSet {
   readonly format: Pick<RowFormat, "id" | "label">;
+  /** Which column plays which role: as given, and as found under another name. */
   readonly mapping: ResolvedMapping;
   readonly examples: readonly Example[];
   readonly problems: readonly RowProblem[];
@@ -35,18 +41,19 @@ export interface ExampleSet {
  * Throws `dataset-invalid` when no format fits or no row is usable.
  */
 export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet {
-  const mapping = resolveMapping(options.columnMapping, file.columns, KNOWN_COLUMNS);
-  const first = file.rows.slice(0, 100).map((row) => applyMapping(row, mapping));
-  const columns = [...new Set(first.flatMap((row) => Object.keys(row)))];
-  const format = chooseFormat(first, columns, file, options);
+  const given = resolveMapping(options.columnMapping, file.columns, ALL_COLUMNS);
+  const { format, mapping, notes: taken } = chooseFormat(file, given, options);
   const problems = new ProblemList();
   for (const problem of file.problems) problems.add(problem);
   const examples: Example[] = [];
   file.rows.forEach((row, rowIndex) => {
     const line = file.lines[rowIndex] ?? rowIndex + 1;
     try {
-      const body = format.read(applyMapping(row, mapping), options);
-      examples.push({ ...body, row, rowIndex });
+      const mapped = applyMapping(row, mapping);
+      const body = format.read(mapped, options);
+      // Rewards see the dataset's own columns, and what a format adds under the names that rewards know.
+      const added = body.kind === "prompt" ? format.added?.(mapped) : undefined;
+      examples.push({ ...body, row: added ? { ...added, ...row } : row, rowIndex });
     } catch (cause) {
       if (!(cause instanceof RowRefusal)) throw cause;
       const where = rowUnit(file) === "row" ? "Row" : "Line";
@@ -61,45 +68,8 @@ export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet
     problems: problems.kept,
     problemCounts: problems.counts,
     problemTotal: file.problemTotal - file.problems.length + problems.total,
-    notes: notes(examples, options),
+    notes: [...taken, ...notes(examples, options)],
   };
-}
-
-function chooseFormat(
-  rows: readonly Row[],
-  columns: readonly string[],
-  file: RowFile,
-  { purpose, format: wanted }: ExampleOptions,
-): RowFormat {
-  const usable = ROW_FORMATS.filter((format) => format.purposes.includes(purpose));
-  if (wanted !== undefined) {
-    const format = ROW_FORMATS.find(({ id }) => id === wanted);
-    if (format) return format;
-    const ids = ROW_FORMATS.map(({ id }) => id).join(", ");
-    throw new AppError("config-invalid", `There is no row format "${wanted}". Known are ${ids}.`);
-  }
-  const found = usable.find((format) => format.fits(columns, rows));
-  if (found) return found;
-  const other = ROW_FORMATS.find((format) => format.fits(columns, rows));
-  const sought = usable.map((format) => format.needs).join("; ");
-  const hint = other ? ` These look like ${other.label} rows, which this algorithm does not train on.` : "";
-  throw new AppError(
-    "dataset-invalid",
-    `${file.name} has the columns ${columns.join(", ") || "(none)"}; sought were ${sought}.${hint} ${advice(purpose, columns)}`,
-    {
-      details: {
-        file: file.name,
-        columns: [...columns],
-        needs: usable.map((format) => format.needs),
-      },
-    },
-  );
-}
-
-function advice(purpose: RowPurpose, columns: readonly string[]): string {
-  const [first = "column", second = "other"] = columns;
-  if (purpose !== "preference") return `Name them with column_mapping, for example {${first}: prompt}.`;
-  return `If two columns hold a better and a worse answer, name them with column_mapping, for example {${first}: chosen, ${second}: rejected}. If not, write a processing_fn that makes prompt, chosen and rejected of a row.`;
 }
 
 function noneUsable(file: RowFile, format: RowFormat, problems: ProblemList): AppError {
@@ -135,6 +105,3 @@ function turnsOf(example: Example): Turns {
       return example.prompt;
   }
 }
-
-/** Column names with a meaning, for telling the direction of a mapping. */
-const KNOWN_COLUMNS: ReadonlySet<string> = new Set(ROW_FORMATS.flatMap((format) => format.columns));

@@ -6,7 +6,7 @@ import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
 import { buildPreferenceExamples, type PreferencePair } from "../data/preference_examples.ts";
 import { buildPrompts, type PromptRow } from "../data/prompt_examples.ts";
-import type { RowPurpose } from "../data/row_formats.ts";
+import type { RowPurpose } from "../data/row_format.ts";
 import { type RowFile, readRows } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
 import { sliceOf } from "../data/split_slice.ts";
@@ -95,6 +95,8 @@ export async function loadDataset(
     const set = readExamples(file, {
       purpose,
       hasTemplate,
+      name,
+      ...(config.task_type !== null && { taskType: config.task_type }),
       ...(mapping && { columnMapping: mapping }),
       ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
     });
@@ -263,12 +265,11 @@ function leftOut(dropped: readonly DroppedRow[], what: string): string[] {
 
 /** Settings that mean nothing for these rows, when they are given: said, never dropped in silence. */
 function withoutMeaning({ part }: Dataset, config: CommonConfig): string[] {
-  const { config_name: subset, split, task_type: task } = config;
+  const { config_name: subset, split } = config;
   const notes: string[] = [];
   if (subset !== null && !part) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
   if (!part && !/^train(\[|$)/.test(split))
     notes.push(`split (${split}): a file is one split, so its rows are used.`);
-  if (task !== null) notes.push(`task_type (${task}) is not used: rows are read by the columns they have.`);
   if (config.preserve_columns.length > 0)
     notes.push(
       purposeOf(config) === "prompt"

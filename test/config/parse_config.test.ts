@@ -430,3 +430,20 @@ describe("files of other tools", () => {
     });
   });
 });
+
+describe("task_type", () => {
+  const read = (value: string) => parseConfig(`dataset: {name: a/b, task_type: ${value}}`);
+  it.each(["qa", "summarization", "code", "dpo", "grpo", "chat_completion"])("%s is kept", (value) => {
+    expect(read(value)).toMatchObject({ values: { task_type: value }, changed: [], problems: [] });
+  });
+  it.each(["text_classification", "token_classification", "SEQ_CLS"])("%s is refused in words", (value) => {
+    expect(read(value).problems).toEqual([
+      expect.objectContaining({ message: expect.stringMatching(/head that tells labels.*label: response/) }),
+    ]);
+  });
+  it("that of an adapter is no matter", () => {
+    const review = parseConfig("peft_config: {r: 8, task_type: CAUSAL_LM}");
+    expect(review).toMatchObject({ values: { lora_rank: 8 }, problems: [] });
+    expect(review.notUsed).toHaveLength(1);
+  });
+});

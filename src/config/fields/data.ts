@@ -7,7 +7,13 @@ export const TASK_TYPES = [
   "supervised_fine_tuning",
   "text_generation",
   "chat_completion",
+  "qa",
+  "summarization",
+  "code",
+  "dpo",
+  "grpo",
 ] as const;
+export type TaskType = (typeof TASK_TYPES)[number];
 
 /** Which rows, which columns, and how they become text. */
 export const dataFields = {
@@ -70,7 +76,7 @@ export const dataFields = {
   task_type: nullable(
     choice("instruction_following", TASK_TYPES, {
       label: "Kind of data",
-      help: "How rows are read: instruction and answer, whole texts, or chats.",
+      help: "Which rows are looked for first: instructions and answers, whole texts, chats, questions about a text, summaries, code with tests, pairs or prompts. Other names of their columns are then understood too; what was taken for what is shown.",
       group: "data",
       spellings: {
         supervised: "supervised_fine_tuning",
@@ -80,6 +86,12 @@ export const dataFields = {
         language_modeling: "text_generation",
         completion: "text_generation",
         instruction: "instruction_following",
+        question_answering: "qa",
+        summary: "summarization",
+        code_generation: "code",
+        preference: "dpo",
+        rl: "grpo",
+        ppo: "grpo",
       },
     }),
     "Found from the columns.",
