@@ -2,7 +2,8 @@ import type { TaskType } from "../config/fields/data.ts";
 import { AppError } from "../lib/errors.ts";
 import { chooseFormat } from "./choose_format.ts";
 import { applyMapping, type ColumnMapping, type ResolvedMapping, resolveMapping } from "./column_mapping.ts";
-import type { Example, Turns } from "./example.ts";
+import type { Example, ExampleBody, Turns } from "./example.ts";
+import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
 import type { RowFormat, RowPurpose } from "./row_format.ts";
 import { ALL_COLUMNS } from "./row_formats.ts";
@@ -35,30 +36,55 @@ export interface ExampleSet {
   readonly notes: readonly string[];
 }
 
+/** How the rows of a dataset are read, once it is known what they look like. */
+export interface RowReader {
+  readonly format: RowFormat;
+  readonly mapping: ResolvedMapping;
+  /** What a person should know of the choice of the format. */
+  readonly notes: readonly string[];
+  /** A row in canonical form, with every column that rewards see, or the problem with it. */
+  read(
+    row: Row,
+    line: number,
+  ): { readonly body: ExampleBody; readonly row: Row } | { readonly problem: RowProblem };
+}
+
+/** Recognises the format by the columns of the first rows. Throws `dataset-invalid` when none fits. */
+export function rowReader(file: RowFile, options: ExampleOptions): RowReader {
+  const given = resolveMapping(options.columnMapping, file.columns, ALL_COLUMNS);
+  const { format, mapping, notes } = chooseFormat(file, given, options);
+  const where = rowUnit(file) === "row" ? "Row" : "Line";
+  return {
+    ...{ format, mapping, notes },
+    read(row, line) {
+      try {
+        const mapped = applyMapping(row, mapping);
+        const body = format.read(mapped, options);
+        // Rewards see the dataset's own columns, and what a format adds under the names that rewards know.
+        const added = body.kind === "prompt" ? format.added?.(mapped) : undefined;
+        return { body, row: added ? { ...added, ...row } : row };
+      } catch (cause) {
+        if (!(cause instanceof RowRefusal)) throw cause;
+        return { problem: { line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` } };
+      }
+    },
+  };
+}
+
 /**
  * The rows of a file in canonical form: columns renamed by the mapping, the format recognised by the columns, each
  * row read by it. Rows that do not fit are problems; `rowIndex` counts the rows of the file.
  * Throws `dataset-invalid` when no format fits or no row is usable.
  */
 export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet {
-  const given = resolveMapping(options.columnMapping, file.columns, ALL_COLUMNS);
-  const { format, mapping, notes: taken } = chooseFormat(file, given, options);
+  const { format, mapping, notes: taken, read } = rowReader(file, options);
   const problems = new ProblemList();
   for (const problem of file.problems) problems.add(problem);
   const examples: Example[] = [];
   file.rows.forEach((row, rowIndex) => {
-    const line = file.lines[rowIndex] ?? rowIndex + 1;
-    try {
-      const mapped = applyMapping(row, mapping);
-      const body = format.read(mapped, options);
-      // Rewards see the dataset's own columns, and what a format adds under the names that rewards know.
-      const added = body.kind === "prompt" ? format.added?.(mapped) : undefined;
-      examples.push({ ...body, row: added ? { ...added, ...row } : row, rowIndex });
-    } catch (cause) {
-      if (!(cause instanceof RowRefusal)) throw cause;
-      const where = rowUnit(file) === "row" ? "Row" : "Line";
-      problems.add({ line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` });
-    }
+    const result = read(row, file.lines[rowIndex] ?? rowIndex + 1);
+    if ("problem" in result) problems.add(result.problem);
+    else examples.push({ ...result.body, row: result.row, rowIndex });
   });
   if (examples.length === 0) throw noneUsable(file, format, problems);
   return {

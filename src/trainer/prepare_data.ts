@@ -7,14 +7,14 @@ import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.
 import { buildPreferenceExamples, type PreferencePair } from "../data/preference_examples.ts";
 import { buildPrompts, type PromptRow } from "../data/prompt_examples.ts";
 import type { RowPurpose } from "../data/row_format.ts";
-import { type RowFile, readRows } from "../data/rows.ts";
+import type { RowFile } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
-import { sliceOf } from "../data/split_slice.ts";
 import { type SplitName, splitName, splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { processRows } from "./process_rows.ts";
+import { readSplit } from "./read_split.ts";
 
 export interface TextTools {
   readonly tokenizer: Tokenizer;
@@ -87,11 +87,10 @@ export async function loadDataset(
   const { text_column: textColumn } = config;
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
-  const { config_name: subset } = config;
-  const read = async (name: string, split: string | readonly string[]) => {
-    const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-    const asset = await host.openDataset(name, { subset, split });
-    const file = await processRows(host, config, await readRows(asset, limit));
+  const { config_name: subset, max_samples: limit } = config;
+  const read = async (name: string, split: string | readonly string[], percent: number | null) => {
+    const { file: rows, part } = await readSplit(host, { name, subset, split, percent, limit });
+    const file = await processRows(host, config, rows);
     const set = readExamples(file, {
       purpose,
       hasTemplate,
@@ -101,16 +100,14 @@ export async function loadDataset(
       ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
     });
     if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
-    return { file, set, part: asset.part };
+    return { file, set, part };
   };
   const name = config.dataset_name ?? "";
-  const { file, set, part } = await read(name, config.split);
-  const percent = config.percent ?? 100;
-  const slice = sliceOf(config.split, set.examples);
-  const examples = slice.slice(0, Math.max(1, Math.ceil((slice.length * percent) / 100)));
+  const { file, set, part } = await read(name, config.split, config.percent);
+  const { examples } = set;
   const whole = { file, set, part };
   if (config.eval_dataset_name !== null) {
-    const other = await read(config.eval_dataset_name, ["validation", "test", "train"]);
+    const other = await read(config.eval_dataset_name, ["validation", "test", "train"], null);
     return { ...whole, train: examples, validation: limited(other.set.examples, config), test: [] };
   }
   const { val_split_ratio: valSplitRatio, test_split_ratio: testSplitRatio, seed } = config;
@@ -123,7 +120,9 @@ export async function loadDataset(
   });
   const pick = (rows: readonly number[]) => rows.map((row) => examples[row] as Example);
   const heldOut =
-    ownValidation === undefined ? pick(parts.validation) : (await read(name, ownValidation)).set.examples;
+    ownValidation === undefined
+      ? pick(parts.validation)
+      : (await read(name, ownValidation, null)).set.examples;
   return {
     ...{ ...whole, train: pick(parts.train), test: pick(parts.test) },
     validation: limited(heldOut, config),
@@ -132,7 +131,8 @@ export async function loadDataset(
 
 /** A split that the dataset itself has for a purpose, unless it is the one that is trained on. */
 export function ownSplit(part: Dataset["part"], purpose: SplitName): string | undefined {
-  return part?.splits.find((split) => split !== part.split && splitName(split) === purpose);
+  const trained = part?.split.split("+") ?? [];
+  return part?.splits.find((split) => !trained.includes(split) && splitName(split) === purpose);
 }
 
 function limited(

@@ -1,4 +1,5 @@
 import type { RunConfig } from "../config/fields.ts";
+import { parseSplit } from "../data/split_slice.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { requireFile, shardsOf } from "../formats/model_folder.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
@@ -61,13 +62,20 @@ const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): nu
 async function dataParts(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
   const { dataset_name: name, config_name: subset, split, eval_dataset_name: evalName } = config;
   if (name === null) return [];
-  const train = await host.openDataset(name, { subset, split });
-  const parts = [partOf(name, train)];
+  const parts: (DownloadPart | undefined)[] = [];
+  let trained: DatasetAsset["part"];
+  for (const term of new Set(parseSplit(split).map((one) => one.split))) {
+    const asset = await host.openDataset(name, { subset, split: term });
+    parts.push(partOf(name, asset));
+    // A file is one split under any name.
+    if (!asset.part) break;
+    trained = { ...asset.part, split: trained ? `${trained.split}+${term}` : term };
+  }
   if (evalName !== null) {
     const other = await host.openDataset(evalName, { subset, split: ["validation", "test", "train"] });
     parts.push(partOf(evalName, other));
   } else if (config.val_split_ratio > 0) {
-    const own = ownSplit(train.part, "validation");
+    const own = ownSplit(trained, "validation");
     if (own !== undefined) parts.push(partOf(name, await host.openDataset(name, { subset, split: own })));
   }
   return parts.flatMap((part) => part ?? []);

@@ -37,7 +37,7 @@ export const dataFields = {
   ),
   split: text("train", {
     label: "Split",
-    help: "The split to train on; a slice such as train[:1000] takes a part of it.",
+    help: "The split to train on; a slice such as train[:1000], train[10%:20%] or train[-50:] takes a part of it, and train+test is the sum of two.",
     group: "data",
     placeholder: "train",
   }),
@@ -153,7 +153,7 @@ export const dataFields = {
   max_samples: nullable(
     integer(1000, {
       label: "Rows used",
-      help: "Takes the first rows of each split, at most this many.",
+      help: "Takes the first rows of each split, at most this many; of a share (percent) the first ones.",
       group: "data",
       min: 1,
       unit: "rows",

@@ -1,15 +1,14 @@
 import { gunzipSync } from "fflate";
-import type { Compressors, FileMetaData } from "hyparquet";
+import type { AsyncBuffer, CompressionCodec, Compressors, FileMetaData } from "hyparquet";
 import { isRecord } from "../../formats/json.ts";
 import type { Asset } from "../../host/host.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { RowSink } from "../row_problem.ts";
 
 const MAGIC = [0x50, 0x41, 0x52, 0x31];
-/** Compressions that are read; datasets of the hub have SNAPPY. */
-const PACKED = new Set(["UNCOMPRESSED", "SNAPPY", "GZIP"]);
-
-const COMPRESSORS: Compressors = { GZIP: (input) => gunzipSync(input) };
+/** What the reader and fflate unpack themselves; datasets of the hub have SNAPPY. */
+const COMMON = new Set<string>(["UNCOMPRESSED", "SNAPPY", "GZIP"]);
+const RARE = new Set<string>(["ZSTD", "BROTLI", "LZ4", "LZ4_RAW"]);
 
 /** Whether a file is Parquet by its first bytes, whatever it is called. */
 export async function isParquet(asset: Asset): Promise<boolean> {
@@ -17,12 +16,59 @@ export async function isParquet(asset: Asset): Promise<boolean> {
   return head.length === 4 && MAGIC.every((byte, i) => head[i] === byte);
 }
 
+/** A Parquet file that is read by ranges of rows. */
+export interface ParquetRows {
+  /** Rows of each row group. */
+  readonly groups: readonly number[];
+  /**
+   * Rows [start, end), counted through all groups. Only their pages are read where the file says where its pages are
+   * (an offset index); else their row group is.
+   */
+  read(start: number, end: number): Promise<Record<string, unknown>[]>;
+}
+
+/** Reads what a Parquet file says of itself. Throws `dataset-invalid` for a damaged file or a compression that is not read. */
+export async function openParquet(asset: Asset): Promise<ParquetRows> {
+  const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  const { file, guarded } = fileOf(asset);
+  const options = await guarded(async () => {
+    const metadata = await parquetMetadataAsync(file);
+    checkSizes(asset, metadata);
+    return { file, metadata, useOffsetIndex: true, compressors: await compressorsFor(asset, metadata) };
+  });
+  return {
+    groups: options.metadata.row_groups.map(({ num_rows }) => Number(num_rows)),
+    read: (rowStart, rowEnd) =>
+      guarded(async () => (await parquetReadObjects({ ...options, rowStart, rowEnd })).map(plainRow)),
+  };
+}
+
 /**
- * The rows of a Parquet file, one row group at a time, by ranges. Values become what JSON has: whole numbers beyond 2^53 are
- * texts, dates are ISO texts, bytes are lists. Throws `dataset-invalid` for a damaged file or a compression that is not read.
+ * The rows of a Parquet file, one row group at a time, by ranges; groups without a row that is wanted are not read. Values
+ * become what JSON has: whole numbers beyond 2^53 are texts, dates are ISO texts, bytes are lists. Throws `dataset-invalid` for a
+ * damaged file or a compression that is not read.
  */
 export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
-  const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  const { groups, read } = await openParquet(asset);
+  let groupStart = 0;
+  for (const count of groups) {
+    if (sink.full) return;
+    const { from, to } = sink.wanted(count);
+    if (from > 0) sink.pass(from, groupStart + from);
+    const start = groupStart + from;
+    const rows = from < to ? await read(start, groupStart + to) : [];
+    for (const [i, row] of rows.entries()) sink.row(start + i + 1, row);
+    groupStart += count;
+  }
+}
+
+interface GuardedFile {
+  readonly file: AsyncBuffer;
+  /** What the reader finds wrong is said in words, what the host says is passed on as it is. */
+  guarded<T>(read: () => Promise<T>): Promise<T>;
+}
+
+function fileOf(asset: Asset): GuardedFile {
   let failure: unknown;
   const file = {
     byteLength: asset.size,
@@ -38,41 +84,62 @@ export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
       }
     },
   };
-  try {
-    const metadata = await parquetMetadataAsync(file);
-    checkCompression(asset, metadata);
-    let rowStart = 0;
-    for (const { num_rows } of metadata.row_groups) {
-      if (sink.full) return;
-      const rowEnd = rowStart + Number(num_rows);
-      const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors: COMPRESSORS });
-      for (const [i, row] of rows.entries()) {
-        if (!sink.full) sink.row(rowStart + i + 1, plainRow(row));
-      }
-      rowStart = rowEnd;
+  const guarded = async <T>(read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read();
+    } catch (cause) {
+      if (failure !== undefined) throw failure;
+      if (cause instanceof AppError) throw cause;
+      throw damaged(asset, cause instanceof Error ? cause.message : String(cause), cause);
     }
-  } catch (cause) {
-    if (failure !== undefined) throw failure;
-    if (cause instanceof AppError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError(
-      "dataset-invalid",
-      `${asset.name} cannot be read as Parquet: ${why}. It is damaged or was cut; get it again.`,
-      { details: { file: asset.name }, cause },
-    );
+  };
+  return { file, guarded };
+}
+
+function damaged(asset: Asset, why: string, cause?: unknown): AppError {
+  return new AppError(
+    "dataset-invalid",
+    `${asset.name} cannot be read as Parquet: ${why}. It is damaged or was cut; get it again.`,
+    { details: { file: asset.name }, cause },
+  );
+}
+
+/** Sizes that the end of the file states are believed only as far as the file could hold them. */
+function checkSizes(asset: Asset, { row_groups: groups }: FileMetaData): void {
+  for (const { num_rows, columns } of groups) {
+    if (num_rows < 0n) throw damaged(asset, `it says that it has ${num_rows} rows`);
+    for (const { meta_data: column } of columns) {
+      if (column === undefined) continue;
+      const start = column.dictionary_page_offset ?? column.data_page_offset;
+      const end = start + column.total_compressed_size;
+      if (start < 0n || column.total_compressed_size < 0n || end > BigInt(asset.size))
+        throw damaged(asset, "a column lies outside of the file");
+    }
   }
 }
 
-function checkCompression(asset: Asset, { row_groups: groups }: FileMetaData): void {
-  const used = groups.flatMap(({ columns }) => columns.map((column) => column.meta_data?.codec ?? "SNAPPY"));
-  const other = used.find((codec) => !PACKED.has(codec));
-  if (other === undefined) return;
-  throw new AppError(
-    "dataset-invalid",
-    `${asset.name} is compressed with ${other}; Parquet files are read with SNAPPY, GZIP or without compression. Write it again in Python: df.to_parquet(..., compression='snappy').`,
-    { details: { file: asset.name, compression: other } },
+async function compressorsFor(asset: Asset, { row_groups: groups }: FileMetaData): Promise<Compressors> {
+  const used = new Set<CompressionCodec>(
+    groups.flatMap(({ columns }) => columns.map((column) => column.meta_data?.codec ?? "SNAPPY")),
   );
+  const other = [...used].find((codec) => !COMMON.has(codec) && !RARE.has(codec));
+  if (other !== undefined) {
+    throw new AppError(
+      "dataset-invalid",
+      `${asset.name} is compressed with ${other}, which is not read. Write it again in Python: df.to_parquet(..., compression='snappy').`,
+      { details: { file: asset.name, compression: other } },
+    );
+  }
+  if ([...used].every((codec) => COMMON.has(codec))) return { GZIP: gunzip };
+  const { decompressBrotli, decompressLz4, decompressLz4Raw, decompressZstd } = await import(
+    "hyparquet-compressors"
+  );
+  const zstd = (input: Uint8Array): Uint8Array => decompressZstd(input);
+  const rare = { BROTLI: decompressBrotli, LZ4: decompressLz4, LZ4_RAW: decompressLz4Raw };
+  return { GZIP: gunzip, ZSTD: zstd, ...rare };
 }
+
+const gunzip = (input: Uint8Array): Uint8Array => gunzipSync(input);
 
 const plainRow = (row: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)]));
