@@ -17,6 +17,20 @@ const EVALUATES_WHEN = 'Set eval_strategy to "steps" or "epoch".';
 
 const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm }>[] = [
   (c) =>
+    c.dataset_weight !== 1 &&
+    c.more_datasets.length === 0 && {
+      key: "dataset_weight",
+      message: "dataset_weight has no effect with a single dataset; percent takes a share of its rows.",
+      note: true,
+    },
+  (c) =>
+    c.percent !== null &&
+    c.percent < 1 && {
+      key: "percent",
+      message: `percent counts to 100: ${c.percent} takes ${c.percent}% of the rows. For that share of all rows write ${Number((c.percent * 100).toFixed(6))}.`,
+      note: true,
+    },
+  (c) =>
     c.val_split_ratio + c.test_split_ratio >= 1 && {
       key: "val_split_ratio",
       message: `val_split_ratio and test_split_ratio together hold out ${c.val_split_ratio + c.test_split_ratio} of the rows, which leaves none to learn from. Keep their sum below 1.`,

@@ -12,7 +12,8 @@ import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
 import { type SplitName, splitName, splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, invariant } from "../lib/errors.ts";
+import { datasetsOf, type MixedSource, mixDatasets, type WeightedDataset } from "./mix_datasets.ts";
 import { processRows } from "./process_rows.ts";
 import { readSplit } from "./read_split.ts";
 
@@ -31,6 +32,8 @@ export interface Dataset {
   readonly test: readonly Example[];
   /** Which subset and split were read, of a dataset that has them; undefined for a file. */
   readonly part: DatasetAsset["part"];
+  /** What each dataset gives, of a run with several. */
+  readonly sources?: readonly MixedSource[];
 }
 
 export interface SftData {
@@ -78,11 +81,33 @@ export function purposeOf({ algorithm }: Pick<CommonConfig, "algorithm">): RowPu
  * also when any row cannot be used, naming the first.
  */
 export async function loadDataset(
-  host: Pick<Host, "openDataset" | "readText" | "userCode" | "log">,
+  host: DataHost,
   config: CommonConfig,
   hasTemplate: boolean,
   skipBadRows: boolean,
   purpose: RowPurpose = purposeOf(config),
+): Promise<Dataset> {
+  const load = (one: CommonConfig) => loadOne(host, one, hasTemplate, skipBadRows, purpose);
+  if (config.more_datasets.length === 0) return load(config);
+  const parts: WeightedDataset[] = [];
+  for (const { config: one, weight } of datasetsOf(config)) {
+    // How many rows are evaluated is said of all datasets together.
+    const dataset = await load({ ...one, max_eval_samples: null });
+    parts.push({ name: one.dataset_name ?? "", weight, dataset });
+  }
+  const [first, ...others] = parts;
+  invariant(first !== undefined, "a run has a dataset");
+  return mixDatasets([first, ...others], config);
+}
+
+type DataHost = Pick<Host, "openDataset" | "readText" | "userCode" | "log">;
+
+async function loadOne(
+  host: DataHost,
+  config: CommonConfig,
+  hasTemplate: boolean,
+  skipBadRows: boolean,
+  purpose: RowPurpose,
 ): Promise<Dataset> {
   const { text_column: textColumn } = config;
   const mapping =

@@ -38,6 +38,7 @@ export async function previewData(host: Files, config: RunConfig): Promise<DataP
     problemTotal: set.problemTotal,
     notes: set.notes,
     splits: { train: dataset.train.length, validation: dataset.validation.length, test: dataset.test.length },
+    sources: dataset.sources ?? [],
     lengths: measure(examples.slice(0, MEASURED), tools, config),
   };
 }

@@ -5,6 +5,7 @@ import { requireFile, shardsOf } from "../formats/model_folder.ts";
 import type { DatasetAsset, Folder, Host } from "../host/host.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { DownloadPart, DownloadPlan } from "../protocol/setup.ts";
+import { datasetsOf } from "../trainer/mix_datasets.ts";
 import { ownSplit } from "../trainer/prepare_data.ts";
 
 type Opener = Pick<Host, "openModel" | "openDataset" | "openAdapter">;
@@ -58,10 +59,17 @@ async function modelBytes(folder: Folder): Promise<number> {
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>
   files.reduce((sum, file) => sum + (sizes.get(file) ?? 0), 0);
 
-/** The splits that are read: that of training, and those that rows are held out in. */
+/** The splits that are read of each dataset: those of training, and those that rows are held out in. */
 async function dataParts(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
-  const { dataset_name: name, config_name: subset, split, eval_dataset_name: evalName } = config;
-  if (name === null) return [];
+  if (config.dataset_name === null) return [];
+  const parts: DownloadPart[] = [];
+  for (const { config: one } of datasetsOf(config)) parts.push(...(await partsOfOne(host, one)));
+  return parts;
+}
+
+async function partsOfOne(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
+  const { config_name: subset, split, eval_dataset_name: evalName } = config;
+  const name = config.dataset_name ?? "";
   const parts: (DownloadPart | undefined)[] = [];
   let trained: DatasetAsset["part"];
   for (const term of new Set(parseSplit(split).map((one) => one.split))) {

@@ -89,6 +89,7 @@ describe("the roles of columns", () => {
       problemTotal: 0,
       notes: [],
       splits: { train: 2, validation: 0, test: 0 },
+      sources: [],
       lengths: { bins: [], max: 1, limit: 1, cut: 0 },
     };
     expect(statusOf(data, "examples")).toEqual({

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { type DatasetEntry, datasetEntry } from "../dataset_entries.ts";
 import { choice, flag, integer, list, make, nullable, number, required, text } from "../field.ts";
 import { code } from "../rewards.ts";
 
@@ -41,6 +42,23 @@ export const dataFields = {
     group: "data",
     placeholder: "train",
   }),
+  dataset_weight: number(1, {
+    label: "Weight of the dataset",
+    help: "Share of its rows that is trained on beside further datasets: 0.5 takes half of them, chosen by the seed, and 2 takes each twice.",
+    group: "data",
+    above: 0,
+    max: 100,
+  }),
+  more_datasets: make<readonly DatasetEntry[]>(
+    [],
+    {
+      label: "Further datasets",
+      help: "Datasets that are trained on as well, each with a name and, where it needs them, its own config_name, split, column_mapping, max_samples, percent and weight (1 takes every row once). Each is read, cut and held out of by itself; the rows to train on are then put together and shuffled by the seed.",
+      group: "data",
+    },
+    { kind: "datasets" },
+    z.array(datasetEntry),
+  ),
   eval_dataset_name: nullable(
     text("./eval.jsonl", {
       label: "Evaluation dataset",

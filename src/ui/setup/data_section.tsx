@@ -16,6 +16,7 @@ import { columnsOf, rolesGiven, statusOf, withMapping } from "./data_status.ts";
 import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
 import { HubDataset } from "./hub_source.tsx";
+import { MoreDatasets } from "./more_datasets.tsx";
 import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
 import { useDataKind } from "./use_method.ts";
@@ -57,6 +58,7 @@ export function DataSection() {
         </p>
       )}
       <Preview />
+      <MoreDatasets />
     </section>
   );
 }
@@ -211,6 +213,17 @@ function Preview() {
         {formatCount(test)} for a test
         {data.notes.length > 0 && ` · ${data.notes.join(" ")}`}
       </p>
+      {data.sources.length > 0 && (
+        <ul className="muted small">
+          {data.sources.map(({ name, rows, taken, weight }, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a dataset is its place, and may come twice.
+            <li key={i}>
+              {name}: {formatCount(taken)} rows an epoch
+              {weight !== 1 && ` of ${formatCount(rows)} (weight ${weight})`}
+            </li>
+          ))}
+        </ul>
+      )}
       <DataProblems data={data} />
       <DataTable data={data} />
       <RenderedRow />
