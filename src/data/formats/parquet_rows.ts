@@ -1,8 +1,9 @@
 import { gunzipSync } from "fflate";
-import type { AsyncBuffer, CompressionCodec, Compressors, FileMetaData } from "hyparquet";
+import type { AsyncBuffer, CompressionCodec, Compressors, FileMetaData, SchemaTree } from "hyparquet";
 import { isRecord } from "../../formats/json.ts";
 import type { Asset } from "../../host/host.ts";
 import { AppError } from "../../lib/errors.ts";
+import { wordsOf } from "../../lib/words_of.ts";
 import type { RowSink } from "../row_problem.ts";
 
 const MAGIC = [0x50, 0x41, 0x52, 0x31];
@@ -29,11 +30,12 @@ export interface ParquetRows {
 
 /** Reads what a Parquet file says of itself. Throws `dataset-invalid` for a damaged file or a compression that is not read. */
 export async function openParquet(asset: Asset): Promise<ParquetRows> {
-  const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
   const { file, guarded } = fileOf(asset);
   const options = await guarded(async () => {
     const metadata = await parquetMetadataAsync(file);
     checkSizes(asset, metadata);
+    checkColumns(asset, metadata, parquetSchema(metadata));
     return { file, metadata, useOffsetIndex: true, compressors: await compressorsFor(asset, metadata) };
   });
   return {
@@ -90,7 +92,7 @@ function fileOf(asset: Asset): GuardedFile {
     } catch (cause) {
       if (failure !== undefined) throw failure;
       if (cause instanceof AppError) throw cause;
-      throw damaged(asset, cause instanceof Error ? cause.message : String(cause), cause);
+      throw damaged(asset, wordsOf(cause, "its parts do not fit together"), cause);
     }
   };
   return { file, guarded };
@@ -104,16 +106,40 @@ function damaged(asset: Asset, why: string, cause?: unknown): AppError {
   );
 }
 
+/** Rows that a byte may stand for: repeated values take little room, but rows of texts do not all repeat. */
+const ROWS_PER_BYTE = 100n;
+
 /** Sizes that the end of the file states are believed only as far as the file could hold them. */
 function checkSizes(asset: Asset, { row_groups: groups }: FileMetaData): void {
+  let rows = 0n;
   for (const { num_rows, columns } of groups) {
-    if (num_rows < 0n) throw damaged(asset, `it says that it has ${num_rows} rows`);
+    rows += num_rows;
+    if (num_rows < 0n || rows > BigInt(asset.size) * ROWS_PER_BYTE)
+      throw damaged(asset, `it says that it has ${rows} rows in ${asset.size} bytes`);
     for (const { meta_data: column } of columns) {
       if (column === undefined) continue;
       const start = column.dictionary_page_offset ?? column.data_page_offset;
       const end = start + column.total_compressed_size;
       if (start < 0n || column.total_compressed_size < 0n || end > BigInt(asset.size))
         throw damaged(asset, "a column lies outside of the file");
+    }
+  }
+}
+
+/** The reader waits for the columns of its schema alone: of any other, a failure would be nobody's. */
+function checkColumns(asset: Asset, { row_groups: groups }: FileMetaData, schema: SchemaTree): void {
+  for (const { columns } of groups) {
+    const seen = new Set<string>();
+    for (const { meta_data: column } of columns) {
+      const path = column?.path_in_schema ?? [];
+      const leaf = path.reduce<SchemaTree | undefined>(
+        (node, name) => node?.children.find(({ element }) => element.name === name),
+        schema,
+      );
+      const key = path.join("\u0000");
+      if (path.length === 0 || leaf === undefined || leaf.children.length > 0 || seen.has(key))
+        throw damaged(asset, `its column ${path.join(".") || "without a name"} is not one of its schema`);
+      seen.add(key);
     }
   }
 }
@@ -130,16 +156,36 @@ async function compressorsFor(asset: Asset, { row_groups: groups }: FileMetaData
       { details: { file: asset.name, compression: other } },
     );
   }
-  if ([...used].every((codec) => COMMON.has(codec))) return { GZIP: gunzip };
+  const { snappyUncompress } = await import("hyparquet");
+  const snappy: Unpack = (input, length) => {
+    const output = new Uint8Array(length);
+    snappyUncompress(input, output);
+    return output;
+  };
+  const common = { SNAPPY: bounded(snappy, 64), GZIP: bounded((input) => gunzipSync(input), 1100) };
+  if ([...used].every((codec) => COMMON.has(codec))) return common;
   const { decompressBrotli, decompressLz4, decompressLz4Raw, decompressZstd } = await import(
     "hyparquet-compressors"
   );
-  const zstd = (input: Uint8Array): Uint8Array => decompressZstd(input);
-  const rare = { BROTLI: decompressBrotli, LZ4: decompressLz4, LZ4_RAW: decompressLz4Raw };
-  return { GZIP: gunzip, ZSTD: zstd, ...rare };
+  return {
+    ...common,
+    ZSTD: bounded((input) => decompressZstd(input), 40_000),
+    BROTLI: bounded(decompressBrotli, 40_000),
+    LZ4: bounded(decompressLz4, 300),
+    LZ4_RAW: bounded(decompressLz4Raw, 300),
+  };
 }
 
-const gunzip = (input: Uint8Array): Uint8Array => gunzipSync(input);
+type Unpack = (input: Uint8Array, length: number) => Uint8Array;
+
+/** Memory is set aside for what the file says a page unpacks to, so it may say no more than its bytes can become. */
+function bounded(unpack: Unpack, ratio: number): Unpack {
+  return (input, length) => {
+    if (!(length >= 0 && length <= input.length * ratio + 1024))
+      throw new Error(`a page of ${input.length} bytes says that it unpacks to ${length}`);
+    return unpack(input, length);
+  };
+}
 
 const plainRow = (row: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)]));
