@@ -5,6 +5,8 @@ import type { DatasetAsset, DatasetPart } from "./host.ts";
 export interface DatasetListing {
   /** Every file of the repository. */
   readonly paths: readonly string[];
+  /** A folder of this device: files of every kind count, and one whose name says no split is a split of that name. */
+  readonly local?: boolean;
   /** The text of README.md, if there is one. */
   readReadme(): Promise<string | undefined>;
   /** The hub's own conversion to Parquet: {subset: {split: [address]}}, if there is one. */
@@ -40,13 +42,13 @@ export async function chooseFiles(
 ): Promise<ChosenFiles> {
   const data = listing.paths.filter(isData);
   const declared = readConfigs(await frontMatter(await listing.readReadme()), data);
-  const own = declared ?? byNames(data);
+  const own = declared ?? byNames(data, listing.local === true);
   if (own !== undefined) {
     const { files, part } = choose(id, wanted, own);
     return { files: files.map((path) => ({ name: path, path })), part };
   }
   const converted = readConverted(await listing.readConverted());
-  if (converted === undefined) throw nothingToRead(id, listing.paths);
+  if (converted === undefined) throw nothingToRead(id, listing);
   const { files, part } = choose(id, wanted, converted);
   return {
     files: files.map((url, i) => ({ name: `${part.subset}/${part.split}-${i}.parquet`, url })),
@@ -86,7 +88,14 @@ function choose<T>(
   return { files, part: { subset, split, splits: named } };
 }
 
-function nothingToRead(id: string, paths: readonly string[]): AppError {
+function nothingToRead(id: string, { paths, local = false }: DatasetListing): AppError {
+  if (local) {
+    return new AppError(
+      "dataset-invalid",
+      `The folder ${id} has no .parquet, .jsonl, .json, .csv, .tsv or .txt files. Give a file, or a folder with such files.`,
+      { details: { id, files: paths.slice(0, 20) } },
+    );
+  }
   const script = paths.some((path) => path.endsWith(".py"));
   const why = script
     ? "It is loaded by a Python script, which is not run here, and the hub has no Parquet conversion of it."
@@ -226,12 +235,25 @@ function byWords(paths: readonly string[], folder = ""): Map<string, readonly st
   return splits.size > 0 || same.length === 0 ? splits : new Map([["train", same]]);
 }
 
+/** Files of one folder, of any kind: by the words in their names, else each is a split of its own; a single one is train. */
+function byStems(paths: readonly string[]): Map<string, readonly string[]> {
+  const splits = new Map<string, string[]>();
+  for (const path of [...paths].sort()) {
+    const word = WORDS.find(([, words]) => words.test(path))?.[0];
+    const split = word ?? (paths.length === 1 ? "train" : path.replace(/\.[^.]*$/, ""));
+    splits.set(split, [...(splits.get(split) ?? []), path]);
+  }
+  return splits;
+}
+
 /**
  * Without a declaration: files at the top or in data/ are the one subset "default"; else each folder at the top is a subset,
  * unless the folders are the splits.
  */
-function byNames(data: readonly string[]): Found<string> | undefined {
+function byNames(data: readonly string[], local: boolean): Found<string> | undefined {
   if (data.length === 0) return undefined;
+  if (local && data.every((path) => !path.includes("/")))
+    return { layout: new Map([["default", byStems(data)]]), fallback: "default" };
   const folders = new Set(data.map((path) => (path.includes("/") ? (path.split("/")[0] ?? "") : "")));
   const areSubsets =
     !folders.has("") &&

@@ -55,7 +55,7 @@ export function hubNames(
   catalog: Pick<Catalog, "models" | "datasets"> | null,
 ): readonly string[] {
   const here = new Set<unknown>([
-    ...[files.modelName, files.dataset?.name, files.adapterName],
+    ...[files.modelName, files.dataset?.name, files.dataFolder?.name, files.adapterName],
     ...[...(catalog?.models ?? []), ...(catalog?.datasets ?? [])].map(({ id }) => id),
   ]);
   const { more_datasets: more = [] } = values;

@@ -101,7 +101,8 @@ export function newSetup(recipe: string | null, given: GivenSettings = {}): void
 
 /** Rows from a file, or pasted. They stay in memory until the run has read them. */
 export function pickDataset(file: File): void {
-  const { given, files } = useSetup.getState();
+  const { given, files: before } = useSetup.getState();
+  const { dataFolder: _gone, ...files } = before;
   const clean = withSetting(withSetting(given, "column_mapping", undefined), "split", undefined);
   change({
     files: { ...files, dataset: file },
@@ -110,9 +111,22 @@ export function pickDataset(file: File): void {
   });
 }
 
-export function pickSample(dataset: string): void {
+/** A folder of data files, whose names say which split they are. */
+export function pickDataFolder(folder: string, picked: readonly File[]): void {
   const { given, files } = useSetup.getState();
   const { dataset: _gone, ...rest } = files;
+  const name = localName(folder);
+  const clean = withSetting(withSetting(given, "column_mapping", undefined), "split", undefined);
+  change({
+    files: { ...rest, dataFolder: { name, files: picked } },
+    given: withSetting(clean, "dataset_name", name),
+    skipBadRows: false,
+  });
+}
+
+export function pickSample(dataset: string): void {
+  const { given, files } = useSetup.getState();
+  const { dataset: _gone, dataFolder: _folder, ...rest } = files;
   const clean = withSetting(given, "column_mapping", undefined);
   change({ files: rest, given: withSetting(clean, "dataset_name", dataset), skipBadRows: false });
 }
@@ -126,7 +140,7 @@ const localName = (folder: string): string => `./${folder}`;
 /** A dataset of the hub. */
 export function pickHubDataset(name: string, subset: string, split: string): void {
   const { given, files } = useSetup.getState();
-  const { dataset: _gone, ...rest } = files;
+  const { dataset: _gone, dataFolder: _folder, ...rest } = files;
   const settings = {
     ...{ column_mapping: undefined, dataset_name: name },
     ...{ config_name: subset || undefined, split: split || undefined },

@@ -89,8 +89,8 @@ async function partsOfOne(host: Opener, config: RunConfig): Promise<readonly Dow
   return parts.flatMap((part) => part ?? []);
 }
 
-function partOf(name: string, { part, size, more = [] }: DatasetAsset): DownloadPart | undefined {
-  if (!part) return undefined;
+function partOf(name: string, { part, local, size, more = [] }: DatasetAsset): DownloadPart | undefined {
+  if (!part || local) return undefined;
   const bytes = more.reduce((sum, file) => sum + file.size, size);
   return { what: "data", name: `${name}, ${part.split}`, bytes };
 }

@@ -24,6 +24,22 @@ describe("recognise", () => {
     expect(await kindOf(file("a.json", '{"data": [{"prompt": "a"}]}'))).toBe("dataset");
   });
 
+  it("takes several data files as a folder of data, without the files about it", async () => {
+    const found = await recognise([
+      file("train.jsonl"),
+      file("test.csv"),
+      file("README.md"),
+      file("LICENSE.txt"),
+    ]);
+    expect(found).toMatchObject({ kind: "data folder", name: "dropped-data" });
+    expect(found.kind === "data folder" && found.files.map(({ name }) => name)).toEqual([
+      "train.jsonl",
+      "test.csv",
+    ]);
+    expect(await kindOf(file("run.yaml"), file("other.yaml"))).toBe("unknown");
+    expect(await kindOf(file("rows.jsonl"), file("LICENSE.txt"))).toBe("unknown");
+  });
+
   it("takes weights with their configuration as a model, and says what is missing otherwise", async () => {
     expect(await kindOf(file("config.json"), file("model.safetensors"))).toBe("model");
     const alone = await recognise([file("model.safetensors")]);

@@ -2,6 +2,7 @@
 export type Recognised =
   | { readonly kind: "config"; readonly file: File }
   | { readonly kind: "dataset"; readonly file: File }
+  | { readonly kind: "data folder"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "adapter"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "unknown"; readonly why: string };
@@ -11,6 +12,11 @@ const ACCEPTED_WORDS =
   "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV, Parquet or text), or the files of a model or adapter folder.";
 
 const endingOf = (name: string): string => /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
+
+const DATA = new Set(["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt"]);
+/** Files about a dataset, which lie beside its own. */
+const ABOUT = /^(dataset_infos?|dataset_dict|state|config)\.json$|^(licen[cs]e|readme|requirements)\b/i;
+const isData = ({ name }: File): boolean => DATA.has(endingOf(name)) && !ABOUT.test(name);
 
 const KINDS: Readonly<Record<string, string>> = {
   zip: "a zip archive",
@@ -63,6 +69,9 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
       kind: "unknown",
       why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files, an adapter its adapter_config.json: drop all of them together.`,
     };
+  const data = files.filter(isData);
+  if (files.length > 1 && data.length > 1)
+    return { kind: "data folder", name: folderOf(first, "dropped-data"), files: data };
   if (files.length > 1)
     return {
       kind: "unknown",

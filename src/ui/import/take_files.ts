@@ -1,6 +1,11 @@
 import { navigate } from "wouter/use-hash-location";
 import { openReview } from "../../store/review.ts";
-import { pickAdapterFolder, pickDataset, pickModelFolder } from "../../store/setup_actions.ts";
+import {
+  pickAdapterFolder,
+  pickDataFolder,
+  pickDataset,
+  pickModelFolder,
+} from "../../store/setup_actions.ts";
 import { recognise } from "./recognise.ts";
 
 /** Sends files to where they belong. Returns why not, when they belong nowhere. */
@@ -12,6 +17,10 @@ export async function takeFiles(files: readonly File[]): Promise<string | null> 
       return null;
     case "dataset":
       pickDataset(found.file);
+      navigate("/new");
+      return null;
+    case "data folder":
+      pickDataFolder(found.name, found.files);
       navigate("/new");
       return null;
     case "model":

@@ -31,7 +31,8 @@ export function DataSection() {
   const fromHub = useSetup(
     ({ download }) => shown(download)?.parts.find(({ what }) => what === "data")?.name,
   );
-  const source = chosen ?? (file ? "file" : fromHub === undefined ? "sample" : "hub");
+  const folder = useSetup((state) => state.files.dataFolder);
+  const source = chosen ?? ((file ?? folder) ? "file" : fromHub === undefined ? "sample" : "hub");
   return (
     <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
       <div className="row wrap between">
@@ -88,6 +89,7 @@ function Samples() {
 
 function FileSource() {
   const file = useSetup((state) => state.files.dataset);
+  const folder = useSetup((state) => state.files.dataFolder);
   return (
     <div className="drop-box">
       {file && (
@@ -95,12 +97,19 @@ function FileSource() {
           <strong>{file.name}</strong> <span className="muted">{formatBytes(file.size)}</span>
         </p>
       )}
+      {folder && (
+        <p>
+          <strong>{folder.name.replace(/^\.\//, "")}</strong>{" "}
+          <span className="muted">{folder.files.map(({ name }) => name).join(", ")}</span>
+        </p>
+      )}
       <OpenButton accept={DATA_FILES}>
         <FileUp size={16} aria-hidden />
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
       <p className="muted small">
-        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text. It is read in this tab and not uploaded.
+        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text; or a folder of them, such as train.jsonl
+        and test.jsonl. It is read in this tab and not uploaded.
       </p>
     </div>
   );
