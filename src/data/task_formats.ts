@@ -18,10 +18,12 @@ export const TASK_FORMATS: readonly RowFormat[] = [
     purposes: ["sft", "prompt"],
     needs: "text or prompt with code and test_list",
     columns: ["text", "prompt", "code", "test_list"],
+    // Columns that were mapped to a prompt and its answer are what the person says they are.
     fits: ({ columns, purpose }) =>
       columnNamed(columns, ["text", "prompt"]) !== undefined &&
-      (purpose === "prompt" || columns.includes("code")) &&
-      columnNamed(columns, ["test_list", TESTS]) !== undefined,
+      (columns.includes("code")
+        ? columnNamed(columns, ["test_list", TESTS]) !== undefined
+        : purpose === "prompt" && columns.includes(TESTS)),
     read: mbpp,
     added: (row) => ({ [TESTS]: [...setupOf(row), ...testsOf(row)] }),
   },

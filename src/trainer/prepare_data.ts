@@ -1,6 +1,7 @@
 import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../config/fields.ts";
 import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
 import { type ExampleSet, readExamples } from "../data/dataset_formats.ts";
+import { duplicateNotes } from "../data/duplicates.ts";
 import type { DroppedRow } from "../data/encode_turns.ts";
 import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
@@ -87,7 +88,8 @@ export async function loadDataset(
   skipBadRows: boolean,
   purpose: RowPurpose = purposeOf(config),
 ): Promise<Dataset> {
-  const load = (one: CommonConfig) => loadOne(host, one, hasTemplate, skipBadRows, purpose);
+  const load = async (one: CommonConfig) =>
+    withDuplicates(await loadOne(host, one, hasTemplate, skipBadRows, purpose));
   if (config.more_datasets.length === 0) return load(config);
   const parts: WeightedDataset[] = [];
   for (const { config: one, weight } of datasetsOf(config)) {
@@ -98,6 +100,14 @@ export async function loadDataset(
   const [first, ...others] = parts;
   invariant(first !== undefined, "a run has a dataset");
   return mixDatasets([first, ...others], config);
+}
+
+function withDuplicates(dataset: Dataset): Dataset {
+  const rows = (examples: readonly Example[]) => examples.map(({ row }) => row);
+  const notes = duplicateNotes(rows(dataset.train), rows([...dataset.validation, ...dataset.test]));
+  return notes.length === 0
+    ? dataset
+    : { ...dataset, set: { ...dataset.set, notes: [...dataset.set.notes, ...notes] } };
 }
 
 type DataHost = Pick<Host, "openDataset" | "readText" | "userCode" | "log">;

@@ -324,6 +324,20 @@ describe("code with tests", () => {
     expect(await one(row)).toMatchObject(sft([user(question)], [assistant(code)]));
   });
 
+  it("mapped by hand as AlignTune's example has it, the prompt is the text alone", async () => {
+    const row = {
+      task_id: 601,
+      text: task,
+      code,
+      test_list: tests,
+      test_setup_code: "",
+      challenge_test_list: [],
+    };
+    const mapped = await one(row, { ...prompt, columnMapping: { text: "prompt", code: "response" } });
+    expect(mapped).toMatchObject({ format: "prompt_response", prompt: [user(task)], reference: code });
+    expect(mapped.row).toEqual(row);
+  });
+
   it("its sanitized part", async () => {
     const row = {
       ...{ source_file: "Benchmark", task_id: 2, prompt: task, code },

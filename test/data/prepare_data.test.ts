@@ -60,7 +60,8 @@ describe("preference data", () => {
   const pair = { prompt: [user("Sure?")], chosen: [assistant("Yes.")], rejected: [assistant("No.")] };
 
   it("holds out what the configuration says and is silent when nothing is to be said", async () => {
-    const data = await pairs({ val_split_ratio: 0.25 }, [pair, pair, pair, pair]);
+    const rows = ["a", "b", "c", "d"].map((answer) => ({ ...pair, chosen: [assistant(answer)] }));
+    const data = await pairs({ val_split_ratio: 0.25 }, rows);
     expect([data.train.length, data.validation.length]).toEqual([3, 1]);
     expect(data.notes).toEqual([]);
   });
