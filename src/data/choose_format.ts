@@ -4,7 +4,7 @@ import { applyMapping, type ResolvedMapping } from "./column_mapping.ts";
 import { describeGuess, guessRoles, type SchemaName, schemaOf } from "./guess_roles.ts";
 import type { RowFormat, RowPurpose, RowSample } from "./row_format.ts";
 import { ROW_FORMATS } from "./row_formats.ts";
-import type { RowFile } from "./rows.ts";
+import type { FirstRows } from "./rows.ts";
 import { TASK_ROWS } from "./task_types.ts";
 
 interface Choice {
@@ -25,7 +25,7 @@ export interface ChoiceOptions {
 
 /** What is known of the file, and the formats that its rows may have. */
 interface Search {
-  readonly file: RowFile;
+  readonly file: FirstRows;
   readonly given: ResolvedMapping;
   readonly sample: RowSample;
   readonly usable: readonly RowFormat[];
@@ -35,7 +35,7 @@ interface Search {
  * The format by task_type, else by the columns as they are named, else by other names that columns go by. Throws
  * `dataset-invalid` naming what was sought, what was found and what to do.
  */
-export function chooseFormat(file: RowFile, given: ResolvedMapping, options: ChoiceOptions): Choice {
+export function chooseFormat(file: FirstRows, given: ResolvedMapping, options: ChoiceOptions): Choice {
   const { purpose, format: wanted, taskType } = options;
   if (wanted !== undefined) return { format: formatById(wanted), mapping: given, notes: [] };
   const sample = sampleOf(file, given, { purpose, name: options.name ?? file.name });
@@ -83,7 +83,7 @@ function guess(
 }
 
 function sampleOf(
-  file: RowFile,
+  file: FirstRows,
   mapping: ResolvedMapping,
   { purpose, name }: Pick<RowSample, "purpose" | "name">,
 ): RowSample {
@@ -114,7 +114,7 @@ function takenFor(given: ResolvedMapping, { roles }: ResolvedMapping): string[] 
   return [`${words.join(", ")}; column_mapping says it otherwise.`];
 }
 
-function noFormat(file: RowFile, sample: RowSample, usable: readonly RowFormat[]): AppError {
+function noFormat(file: FirstRows, sample: RowSample, usable: readonly RowFormat[]): AppError {
   const { columns, purpose } = sample;
   const other = ROW_FORMATS.find((format) =>
     format.purposes.some((one) => one !== purpose && format.fits({ ...sample, purpose: one })),

@@ -8,7 +8,7 @@ import { RowRefusal } from "./row_fields.ts";
 import type { RowFormat, RowPurpose } from "./row_format.ts";
 import { ALL_COLUMNS } from "./row_formats.ts";
 import { ProblemList, type RowProblem, type RowProblemKind } from "./row_problem.ts";
-import { type RowFile, rowUnit } from "./rows.ts";
+import { type FirstRows, type RowFile, rowUnit } from "./rows.ts";
 
 export interface ExampleOptions {
   /** sft, preference (dpo) or prompt (the reward methods). */
@@ -69,6 +69,23 @@ export function rowReader(file: RowFile, options: ExampleOptions): RowReader {
       }
     },
   };
+}
+
+/**
+ * The columns that rows are read by, told by the first of them; undefined where all are wanted, or where no format fits, which
+ * is said once all rows are there.
+ */
+export function columnsInUse(first: FirstRows, options: ExampleOptions): readonly string[] | undefined {
+  if (options.purpose === "prompt") return undefined;
+  try {
+    const given = resolveMapping(options.columnMapping, first.columns, ALL_COLUMNS);
+    const { format, mapping } = chooseFormat(first, given, options);
+    const inUse = new Set([...format.columns, ...mapping.roles.values()]);
+    return first.columns.filter((column) => inUse.has(column));
+  } catch (cause) {
+    if (cause instanceof AppError) return undefined;
+    throw cause;
+  }
 }
 
 /**

@@ -41,7 +41,7 @@ export const PREFERENCE_FORMATS: readonly RowFormat[] = [
     label: "scored answers (UltraFeedback)",
     purposes: ["preference", "sft", "prompt"],
     needs: "instruction and completions with their scores",
-    columns: ["instruction", "completions"],
+    columns: ["instruction", "completions", ...SYSTEM],
     fits: ({ columns, rows }) =>
       has(columns, "instruction", "completions") &&
       rows.some((row) => Array.isArray(row["completions"]) && row["completions"].some(isRecord)),
@@ -53,7 +53,7 @@ export const PREFERENCE_FORMATS: readonly RowFormat[] = [
     label: "preference (Human-Like-DPO)",
     purposes: ["preference"],
     needs: PAIR_NEEDS,
-    columns: ["prompt", "chosen", "rejected"],
+    columns: ["prompt", "chosen", "rejected", ...SYSTEM],
     fits: ({ columns, name }) =>
       /human[-_]like[-_]dpo/i.test(name) && has(columns, "prompt", "chosen", "rejected"),
     // Its texts begin and end with blanks and line breaks that are no part of what was said.
@@ -65,7 +65,7 @@ export const PREFERENCE_FORMATS: readonly RowFormat[] = [
     label: "preference",
     purposes: ["preference"],
     needs: PAIR_NEEDS,
-    columns: ["prompt", ...PAIRS.flat()],
+    columns: [...ASKED, ...SYSTEM, ...PAIRS.flat()],
     fits: ({ columns }) => PAIRS.some((pair) => has(columns, ...pair)),
     read: preference,
   },

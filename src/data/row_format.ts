@@ -27,7 +27,7 @@ export interface RowFormat {
   readonly needs: string;
   /** The form of one well-known dataset: nothing to ask of a file. */
   readonly special?: true;
-  /** Names with a meaning to this format. */
+  /** Names with a meaning to this format: no other column is read of a row, those of rewards aside. */
   readonly columns: readonly string[];
   fits(sample: RowSample): boolean;
   /** Throws RowRefusal. */

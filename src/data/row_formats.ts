@@ -60,7 +60,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     label: "ShareGPT conversations",
     purposes: ["sft", "prompt"],
     needs: "conversations with from and value",
-    columns: CONVERSATIONS,
+    columns: [...CONVERSATIONS, ...SYSTEM],
     fits: ({ columns }) => columnNamed(columns, CONVERSATIONS) !== undefined,
     read(row, options) {
       const name = columnOf(row, CONVERSATIONS) ?? "conversations";
@@ -85,7 +85,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     label: "question and answer",
     purposes: ["sft", "prompt"],
     needs: "question and answer",
-    columns: [...QUESTION, "context", ...SYSTEM, ...ANSWER, ...ANSWERS],
+    columns: [...QUESTION, "context", "history", ...SYSTEM, ...ANSWER, ...ANSWERS],
     fits: (sample) => columnNamed(sample.columns, QUESTION) !== undefined && answersIn(sample),
     read: (row, options) => {
       const { context } = row;
@@ -101,7 +101,7 @@ export const ROW_FORMATS: readonly RowFormat[] = [
     label: "prompt and response",
     purposes: ["sft", "prompt"],
     needs: "prompt with response, output or answer",
-    columns: ["prompt", ...SYSTEM, ...ANSWER],
+    columns: ["prompt", "history", ...SYSTEM, ...ANSWER],
     // `solution` beside a prompt is trl's name for what its rewards compare with; such prompts stay as they are.
     fits: ({ columns, purpose }) =>
       columns.includes("prompt") &&

@@ -28,6 +28,8 @@ export interface RowFile {
   readonly problemTotal: number;
 }
 
+export type FirstRows = Pick<RowFile, "name" | "format" | "rows" | "columns">;
+
 export interface ReadOptions {
   /** By the name's ending unless given. */
   readonly format?: FileFormat;
@@ -35,6 +37,11 @@ export interface ReadOptions {
   readonly limit?: number;
   /** Keeps the rows that a split names; what needs no reading is not read. */
   readonly selection?: RowSelection;
+  /**
+   * Which columns the rest of a Parquet file is read for, told by its first rows, which have all; undefined reads all. Files of
+   * text come as a whole.
+   */
+  readonly columnsInUse?: (first: FirstRows) => readonly string[] | undefined;
 }
 
 /**
@@ -49,7 +56,7 @@ export async function readRows(asset: DatasetAsset, options: ReadOptions = {}): 
   for (const part of parts) {
     if (rows.full) break;
     rows.begin(parts.length === 1 ? "" : `${part.name}: `);
-    const read = await readPart(part, options.format, rows);
+    const read = await readPart(part, options, rows);
     first ??= read;
   }
   const name = parts.length === 1 ? asset.name : `${asset.name} and ${parts.length - 1} more`;
@@ -85,9 +92,14 @@ async function rangeBefore(parts: readonly Asset[], options: ReadOptions): Promi
   return selection.range(count);
 }
 
-async function readPart(asset: Asset, given: FileFormat | undefined, sink: RowSink): Promise<Read> {
+async function readPart(
+  asset: Asset,
+  { format: given, columnsInUse }: ReadOptions,
+  sink: RowCollector,
+): Promise<Read> {
   if (given === "parquet" || (given === undefined && (await isParquet(asset)))) {
-    await readParquet(asset, sink);
+    const first = (): FirstRows => ({ name: asset.name, format: "parquet", ...sink.take(undefined) });
+    await readParquet(asset, sink, columnsInUse && (() => columnsInUse(first())));
     return { format: "parquet", delimiter: undefined, encoding: undefined };
   }
   const { encoding } = await detectEncoding(asset);

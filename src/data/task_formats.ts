@@ -1,6 +1,6 @@
 import type { ExampleBody } from "./example.ts";
 import type { Row } from "./message.ts";
-import { ask } from "./read_row.ts";
+import { ask, SYSTEM } from "./read_row.ts";
 import { columnOf, needText, optionalText, RowRefusal } from "./row_fields.ts";
 import { columnNamed, has, type ReadOptions, type RowFormat } from "./row_format.ts";
 
@@ -17,7 +17,7 @@ export const TASK_FORMATS: readonly RowFormat[] = [
     label: "task and code with tests (MBPP)",
     purposes: ["sft", "prompt"],
     needs: "text or prompt with code and test_list",
-    columns: ["text", "prompt", "code", "test_list"],
+    columns: ["text", "prompt", "code", "test_list", TESTS, ...SYSTEM],
     // Columns that were mapped to a prompt and its answer are what the person says they are.
     fits: ({ columns, purpose }) =>
       columnNamed(columns, ["text", "prompt"]) !== undefined &&
@@ -33,7 +33,7 @@ export const TASK_FORMATS: readonly RowFormat[] = [
     label: "function to complete (HumanEval)",
     purposes: ["sft", "prompt"],
     needs: "prompt and canonical_solution with test and entry_point",
-    columns: ["prompt", "canonical_solution", "test", "entry_point"],
+    columns: ["prompt", "canonical_solution", "test", "entry_point", ...SYSTEM],
     fits: ({ columns }) => has(columns, "prompt", "canonical_solution", "test", "entry_point"),
     read: humaneval,
     added: (row) => ({ [TESTS]: [`${needText(row, ["test"])}\n\ncheck(${needText(row, ["entry_point"])})`] }),
@@ -43,7 +43,7 @@ export const TASK_FORMATS: readonly RowFormat[] = [
     label: "document and summary",
     purposes: ["sft", "prompt"],
     needs: "document (or article, dialogue) with summary (or highlights, abstract)",
-    columns: [...DOCUMENTS, ...SUMMARIES],
+    columns: [...DOCUMENTS, ...SUMMARIES, ...SYSTEM],
     fits: ({ columns }) =>
       columnNamed(columns, DOCUMENTS) !== undefined && columnNamed(columns, SUMMARIES) !== undefined,
     read(row, options) {

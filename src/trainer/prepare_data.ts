@@ -1,6 +1,6 @@
 import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../config/fields.ts";
 import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
-import { type ExampleSet, readExamples } from "../data/dataset_formats.ts";
+import { columnsInUse, type ExampleOptions, type ExampleSet, readExamples } from "../data/dataset_formats.ts";
 import { duplicateNotes } from "../data/duplicates.ts";
 import type { DroppedRow } from "../data/encode_turns.ts";
 import type { Example } from "../data/example.ts";
@@ -8,7 +8,7 @@ import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.
 import { buildPreferenceExamples, type PreferencePair } from "../data/preference_examples.ts";
 import { buildPrompts, type PromptRow } from "../data/prompt_examples.ts";
 import type { RowPurpose } from "../data/row_format.ts";
-import type { RowFile } from "../data/rows.ts";
+import type { FirstRows, RowFile } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
 import { type SplitName, splitName, splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
@@ -123,17 +123,23 @@ async function loadOne(
   const mapping =
     textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
   const { config_name: subset, max_samples: limit } = config;
+  const options: ExampleOptions = {
+    purpose,
+    hasTemplate,
+    ...(config.task_type !== null && { taskType: config.task_type }),
+    ...(mapping && { columnMapping: mapping }),
+    ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
+  };
   const read = async (name: string, split: string | readonly string[], percent: number | null) => {
-    const { file: rows, part } = await readSplit(host, { name, subset, split, percent, limit });
+    const named = { ...options, name };
+    // A processing_fn may read any column.
+    const some = config.processing_fn === null && {
+      columnsInUse: (first: FirstRows) => columnsInUse(first, named),
+    };
+    const source = { name, subset, split, percent, limit, ...some };
+    const { file: rows, part } = await readSplit(host, source);
     const file = await processRows(host, config, rows);
-    const set = readExamples(file, {
-      purpose,
-      hasTemplate,
-      name,
-      ...(config.task_type !== null && { taskType: config.task_type }),
-      ...(mapping && { columnMapping: mapping }),
-      ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
-    });
+    const set = readExamples(file, named);
     if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
     return { file, set, part };
   };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ExampleOptions, readExamples } from "../../src/data/dataset_formats.ts";
 import type { Row } from "../../src/data/message.ts";
+import { ROW_FORMATS } from "../../src/data/row_formats.ts";
 import { readRows } from "../../src/data/rows.ts";
 import { assetOf } from "./support/files.ts";
 
@@ -20,6 +21,13 @@ async function one(row: Row, options: Partial<ExampleOptions> = {}) {
   const set = await read([row], options);
   const [example] = set.examples;
   if (example === undefined) throw new Error("the row is read");
+  const { columns } = ROW_FORMATS.find(({ id }) => id === set.format.id) ?? { columns: [] };
+  const inUse = new Set([...columns, ...set.mapping.roles.values()]);
+  if (options.purpose !== "prompt") {
+    // What a format says of its columns is true: without the others the row is read the same.
+    const less = Object.fromEntries(Object.entries(row).filter(([name]) => inUse.has(name)));
+    expect((await read([less], options)).examples[0]).toEqual({ ...example, row: less });
+  }
   return { format: set.format.id, ...example };
 }
 

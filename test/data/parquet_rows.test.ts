@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { readRows } from "../../src/data/rows.ts";
+import { columnsInUse } from "../../src/data/dataset_formats.ts";
+import { type FirstRows, readRows } from "../../src/data/rows.ts";
 import { parseSplit, type RowSelection, selectRows } from "../../src/data/split_slice.ts";
 import { assetOf } from "./support/files.ts";
 
@@ -125,6 +126,35 @@ describe("a part of a Parquet file", () => {
     const more = [open("gsm8k/main/test-00000-of-00001.parquet")];
     const last = await readRows({ ...open(TRAIN), more }, { selection: rowsOf("train[-6:]") });
     expect(last.lines).toEqual([11, 12, 13, 14, 15, 16]);
+  });
+});
+
+it("the groups behind the first hundred rows are read for the columns in use alone", async () => {
+  const asked: number[] = [];
+  const columnsInUse = ({ rows, columns }: FirstRows) => {
+    asked.push(rows.length);
+    expect(columns).toEqual(["question", "answer", "noise"]);
+    return ["question", "answer", "of another file"];
+  };
+  const { rows, columns } = await readRows(open("kinds/wide.parquet"), { columnsInUse });
+  expect([rows.length, columns.length, asked]).toEqual([250, 3, [100]]);
+  expect(rows.findIndex((row) => !("noise" in row))).toBe(100);
+  expect(rows[249]).toEqual({ question: expect.any(String), answer: expect.any(String) });
+  const every = await readRows(open("kinds/wide.parquet"), { columnsInUse: () => undefined });
+  expect(every.rows.every((row) => "noise" in row)).toBe(true);
+});
+
+describe("which columns are in use", () => {
+  const first = { name: "d", format: "parquet", columns: ["question", "answer", "noise"] } as const;
+  const rows = [{ question: "q", answer: "a", noise: "n" }];
+  const options = { purpose: "sft", hasTemplate: true } as const;
+  it.each([
+    [options, ["question", "answer"]],
+    [{ ...options, columnMapping: { noise: "completion", question: "prompt" } }, ["question", "noise"]],
+    [{ ...options, purpose: "prompt" }, undefined],
+    [{ ...options, purpose: "preference" }, undefined],
+  ] as const)("%j", (given, columns) => {
+    expect(columnsInUse({ ...first, rows }, given)).toEqual(columns);
   });
 });
 

@@ -85,6 +85,12 @@ def values() -> pa.Table:
     )
 
 
+def wide(count: int) -> pa.Table:
+    """Questions beside a column that nothing is read of."""
+    table = gsm8k(0, count)
+    return table.append_column("noise", pa.array([f"{i} " * 20 for i in range(count)]))
+
+
 def write(table: pa.Table, path: str, **options: object) -> None:
     target = FILES / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,4 +108,5 @@ write(gsm8k(0, 2), "kinds/zstd.parquet", compression="zstd")
 write(gsm8k(0, 2), "kinds/brotli.parquet", compression="brotli")
 write(gsm8k(0, 2), "kinds/lz4.parquet", compression="lz4")
 write(gsm8k(0, 12), "kinds/groups.parquet", compression="none", row_group_size=2)
+write(wide(250), "kinds/wide.parquet", compression="none", row_group_size=50)
 write(values(), "kinds/values.parquet")

@@ -6,6 +6,9 @@ import { AppError } from "../../lib/errors.ts";
 import { wordsOf } from "../../lib/words_of.ts";
 import type { RowSink } from "../row_problem.ts";
 
+/** So many rows have all their columns: what they look like is told by these, and they are shown. */
+const FIRST_ROWS = 100;
+
 const MAGIC = [0x50, 0x41, 0x52, 0x31];
 /** What the reader and fflate unpack themselves; datasets of the hub have SNAPPY. */
 const COMMON = new Set<string>(["UNCOMPRESSED", "SNAPPY", "GZIP"]);
@@ -25,7 +28,7 @@ export interface ParquetRows {
    * Rows [start, end), counted through all groups. Only their pages are read where the file says where its pages are
    * (an offset index); else their row group is.
    */
-  read(start: number, end: number): Promise<Record<string, unknown>[]>;
+  read(start: number, end: number, columns?: readonly string[]): Promise<Record<string, unknown>[]>;
 }
 
 /** Reads what a Parquet file says of itself. Throws `dataset-invalid` for a damaged file or a compression that is not read. */
@@ -38,28 +41,43 @@ export async function openParquet(asset: Asset): Promise<ParquetRows> {
     checkColumns(asset, metadata, parquetSchema(metadata));
     return { file, metadata, useOffsetIndex: true, compressors: await compressorsFor(asset, metadata) };
   });
+  const named = new Set(parquetSchema(options.metadata).children.map(({ element }) => element.name));
   return {
     groups: options.metadata.row_groups.map(({ num_rows }) => Number(num_rows)),
-    read: (rowStart, rowEnd) =>
-      guarded(async () => (await parquetReadObjects({ ...options, rowStart, rowEnd })).map(plainRow)),
+    read: (rowStart, rowEnd, columns) =>
+      guarded(async () => {
+        const own = columns?.filter((column) => named.has(column));
+        const range = { ...options, rowStart, rowEnd, ...(own && { columns: own }) };
+        return (await parquetReadObjects(range)).map(plainRow);
+      }),
   };
 }
 
 /**
  * The rows of a Parquet file, one row group at a time, by ranges; groups without a row that is wanted are not read. Values
- * become what JSON has: whole numbers beyond 2^53 are texts, dates are ISO texts, bytes are lists. Throws `dataset-invalid` for a
- * damaged file or a compression that is not read.
+ * become what JSON has: whole numbers beyond 2^53 are texts, dates are ISO texts, bytes are lists. With `columnsInUse`, asked once
+ * the first rows are read, the groups behind them are read for these columns alone. Throws `dataset-invalid` for a damaged file or a
+ * compression that is not read.
  */
-export async function readParquet(asset: Asset, sink: RowSink): Promise<void> {
+export async function readParquet(
+  asset: Asset,
+  sink: RowSink,
+  columnsInUse?: () => readonly string[] | undefined,
+): Promise<void> {
   const { groups, read } = await openParquet(asset);
+  let columns: readonly string[] | undefined;
+  let seen = 0;
   let groupStart = 0;
   for (const count of groups) {
     if (sink.full) return;
     const { from, to } = sink.wanted(count);
     if (from > 0) sink.pass(from, groupStart + from);
     const start = groupStart + from;
-    const rows = from < to ? await read(start, groupStart + to) : [];
+    const rows = from < to ? await read(start, groupStart + to, columns) : [];
     for (const [i, row] of rows.entries()) sink.row(start + i + 1, row);
+    const before = seen;
+    seen += rows.length;
+    if (before < FIRST_ROWS && seen >= FIRST_ROWS) columns = columnsInUse?.();
     groupStart += count;
   }
 }
