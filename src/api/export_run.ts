@@ -57,7 +57,10 @@ export async function exportAssets(options: ExportOptions): Promise<readonly Ass
       baseModel: config.model_name,
       algorithm: config.algorithm,
       algorithmLabel: ALGORITHM_TITLES[config.algorithm],
-      datasets: config.dataset_name === null ? [] : [config.dataset_name],
+      datasets:
+        config.dataset_name === null
+          ? []
+          : [config.dataset_name, ...config.more_datasets.map(({ name: other }) => other)],
       license: null,
       place,
       device: description || [vendor, architecture].filter(Boolean).join(" ") || "an unnamed GPU",
