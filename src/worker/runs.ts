@@ -41,12 +41,12 @@ const ANIMALS = [
   "marten",
 ];
 
-/** A name that people remember, from the clock: it only has to differ from its neighbours. */
 function datasetLabel({ dataset_name: name, more_datasets: more }: RunConfig): string {
   if (name === null) return "recorded rollouts";
   return more.length === 0 ? name : `${name} and ${more.length} more`;
 }
 
+/** A name that people remember, from the clock: it only has to differ from its neighbours. */
 function memorableName(): string {
   const random = new Random(Date.now() % 4294967296);
   return `${ADJECTIVES[random.integer(ADJECTIVES.length)]}-${ANIMALS[random.integer(ANIMALS.length)]}`;
