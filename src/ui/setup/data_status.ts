@@ -9,7 +9,7 @@ const OWN_NAMES = [
   ...["code", "test_list", "canonical_solution", "test", "entry_point", "completions"],
 ];
 const LEFT_OUT: Readonly<Record<DataKind, readonly string[]>> = {
-  examples: ["chosen", "rejected", "reference", "test_cases"],
+  examples: ["chosen", "rejected", "reference"],
   pairs: [
     "completion",
     "response",
