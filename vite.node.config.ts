@@ -9,6 +9,7 @@ const PROGRAMS = {
   bench: "bench",
   pretrain: "pretrain",
   recipes: "recipes",
+  make_random_model: "make_random_model",
 };
 
 /** Bundles the command-line programs into dist/node/: the same engine, for Node and Dawn. */

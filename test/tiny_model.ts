@@ -3,9 +3,8 @@ import type { SftConfig } from "../src/config/fields.ts";
 import { readSettings } from "../src/config/read_settings.ts";
 import { resolveOrThrow } from "../src/config/resolve.ts";
 import type { TrainingRow } from "../src/data/packed_rows.ts";
-import { encodeFloats } from "../src/formats/dtype.ts";
 import { type ModelFolder, openModelFolder } from "../src/formats/model_folder.ts";
-import { safetensorsAsset } from "../src/formats/safetensors_asset.ts";
+import { floatsMaker, safetensorsAsset } from "../src/formats/safetensors_asset.ts";
 import { memoryFolder } from "../src/host/memory.ts";
 import { Random } from "../src/lib/random.ts";
 import type { BatchRow } from "../src/model/batch_tables.ts";
@@ -106,12 +105,9 @@ export async function tinyModel(name: TinyName, { config, edit, claim }: TinyCha
   edit?.(weights);
   const file = safetensorsAsset(
     "model.safetensors",
-    [...weights].map(([tensor, values]) => ({
-      name: tensor,
-      dtype: "F32" as const,
-      shape: shapes.get(tensor) ?? [values.length],
-      bytes: async () => encodeFloats(values, "F32"),
-    })),
+    [...weights].map(([tensor, values]) =>
+      floatsMaker({ name: tensor, shape: shapes.get(tensor) ?? [values.length] }, values),
+    ),
   );
   const folder = memoryFolder(`tiny-${name}`, {
     "config.json": new TextEncoder().encode(JSON.stringify({ ...made, ...claim })),

@@ -5,9 +5,10 @@ import type { Capacity } from "../model/batch_tables.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import type { Engine } from "../trainer/engine.ts";
+import type { Dataset } from "../trainer/load_dataset.ts";
 import type { Method, MethodEvents } from "../trainer/method.ts";
 import type { Objective } from "../trainer/objective.ts";
-import type { Dataset, SftData, TextTools } from "../trainer/prepare_data.ts";
+import type { TextTools } from "../trainer/prepare_data.ts";
 import type { RewardModelOptions } from "../trainer/reward_model.ts";
 
 /** What an algorithm is, to whoever opens a run. One file each; see registry.ts. */
@@ -55,8 +56,6 @@ export interface Prepared {
   readonly notes: readonly string[];
   readonly trainRows: number;
   readonly heldOutRows: number;
-  /** The rows as tokens with their masks, where the algorithm is SFT: what the page shows of them. */
-  readonly sftRows?: SftData;
   /** Of a pass. */
   readonly capacity: Capacity;
   /** Of a micro-batch of several passes, where the loss looks across all of them. */
@@ -88,6 +87,11 @@ export function movesReference(
   steps: number,
 ): boolean {
   return config.sync_ref_model && steps % config.ref_model_sync_steps === 0;
+}
+
+/** The largest number that any item has; a spread of as many arguments as there are rows would be refused. */
+export function most<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((max, item) => Math.max(max, of(item)), 0);
 }
 
 export function largest(capacities: readonly Capacity[]): Capacity {

@@ -1,6 +1,7 @@
 import type { DpoConfig } from "../config/fields.ts";
-import { type DataCursor, optimizerSteps, totalSteps } from "../data/batches.ts";
+import { type DataCursor, takeStep, windowOf } from "../data/batches.ts";
 import type { PreferencePair } from "../data/preference_examples.ts";
+import type { TrainRows } from "../data/train_rows.ts";
 import { takeColumn } from "../kernels/elementwise/take_column.ts";
 import { DPO_METRICS, type DpoLossSettings, dpoLoss } from "../kernels/loss/dpo_loss.ts";
 import type { BatchRow, Capacity } from "../model/batch_tables.ts";
@@ -10,15 +11,16 @@ import { Accumulation } from "../trainer/accumulation.ts";
 import type { Engine } from "../trainer/engine.ts";
 import type { DoneStep, Method, StepPlace } from "../trainer/method.ts";
 import { mean, type StepRecord } from "../trainer/metrics.ts";
-import { batchOptions, inPasses, passesOfBatch, passSize } from "../trainer/micro_batch.ts";
+import { batchShape, inPasses, passesOfBatch, passSize, stepsOfRun } from "../trainer/micro_batch.ts";
 import type { Objective, Workbench } from "../trainer/objective.ts";
-import { loadDataset, type PreferenceData, preferenceData } from "../trainer/prepare_data.ts";
 import { type LossPart, recordEvaluation, recordTraining } from "../trainer/record_training.ts";
 import { type MicroMetrics, sumOf } from "../trainer/report.ts";
+import { preferenceEncoding, type TrainData, trainData } from "../trainer/row_encodings.ts";
 import {
   type Algorithm,
   type EngineNeeds,
   largest,
+  most,
   movesReference,
   type Prepared,
   type PrepareInput,
@@ -33,15 +35,17 @@ import {
  */
 export const dpo: Algorithm<DpoConfig> = { prepare };
 
-async function prepare({ host, config, tools, skipBadRows }: PrepareInput<DpoConfig>): Promise<Prepared> {
-  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
-  const data = preferenceData(dataset, tools, config);
-  const { train, validation, notes } = data;
+async function prepare(input: PrepareInput<DpoConfig>): Promise<Prepared> {
+  const { config, tools } = input;
+  const data = await trainData(input, preferenceEncoding(tools, config));
+  const { dataset, train, validation, notes } = data;
   return {
-    ...{ dataset, notes, trainRows: train.length, heldOutRows: validation.length, generation: undefined },
+    ...{ dataset, notes, trainRows: train.count, heldOutRows: validation.length, generation: undefined },
     ...preferencePlan(config, data),
   };
 }
+
+type PreferenceData = Pick<TrainData<PreferencePair>, "train" | "validation">;
 
 /** What the engine must hold for these pairs, and the algorithm at work on it. */
 export function preferencePlan(
@@ -52,12 +56,12 @@ export function preferencePlan(
   const settings = lossSettings(config);
   const isSplit = passesOfBatch(config) > 1;
   return {
-    whole: isSplit && looksAcross(settings) ? pairCapacity(train, config.batch_size) : undefined,
+    whole: isSplit && looksAcross(settings) ? pairCapacity(train.bounds, config.batch_size) : undefined,
     capacity: largest([
-      pairCapacity(train, passSize(config)),
+      pairCapacity(train.bounds, passSize(config)),
       pairCapacity(validation, config.eval_batch_size),
     ]),
-    maxLength: Math.max(...[...train, ...validation].map(longest)),
+    maxLength: most([...train.bounds, ...validation], longest),
     micros: config.gradient_accumulation_steps * passesOfBatch(config),
     objective: dpoObjective(settings),
     needs: { reference: !config.reference_free },
@@ -104,10 +108,9 @@ export class PreferenceOptimization implements Method {
   readonly evaluate: Method["evaluate"];
   readonly #engine: Engine;
   readonly #config: DpoConfig;
-  readonly #pairs: readonly PreferencePair[];
+  readonly #pairs: TrainRows<PreferencePair>;
   readonly #known: ReadonlyMap<PreferencePair, KnownReference> | undefined;
   #cursor: DataCursor = { epoch: 0, position: 0 };
-  #windows: ReturnType<typeof optimizerSteps>;
 
   constructor(
     engine: Engine,
@@ -115,19 +118,17 @@ export class PreferenceOptimization implements Method {
     { train, validation }: PreferenceData,
     known?: ReadonlyMap<PreferencePair, KnownReference>,
   ) {
-    const options = batchOptions(config, train.map(tokensOf));
-    this.totalSteps = totalSteps(options, config.num_epochs, config.max_steps ?? undefined);
+    this.totalSteps = stepsOfRun(train, config);
     this.#engine = engine;
     this.#config = config;
     this.#pairs = train;
     this.#known = known;
-    this.#windows = optimizerSteps(options);
     this.evaluate = validation.length > 0 ? () => this.#heldOut(validation) : undefined;
   }
 
-  step({ step, learningRate }: StepPlace): DoneStep {
-    const { batches, next, epochsDone } = this.#windows.next().value;
-    const micros = batches.map((rows) => rows.map((row) => this.#pairs[row] as PreferencePair));
+  async step({ step, learningRate }: StepPlace): Promise<DoneStep> {
+    const shape = batchShape(this.#config);
+    const { batches: micros, next, epochsDone, notes } = await takeStep(this.#pairs, shape, this.#cursor);
     const accumulation = new Accumulation(this.#engine, { step, seed: 0 });
     for (const pairs of micros) {
       const passes = inPasses(pairRows(pairs, micros.length, this.#known), 2 * passSize(this.#config));
@@ -136,8 +137,9 @@ export class PreferenceOptimization implements Method {
     const report = accumulation.update(learningRate);
     if (movesReference(this.#config, step + 1)) this.#engine.moveReference();
     this.#cursor = next;
+    this.#pairs.ahead(next, windowOf(shape));
     const tokens = micros.flat().reduce((sum, pair) => sum + tokensOf(pair), 0);
-    return { report, tokens, epoch: epochsDone, endsEpoch: next.position === 0 };
+    return { report, tokens, notes, epoch: epochsDone, endsEpoch: next.position === 0 };
   }
 
   /** The program that runs before a loss, where the reference is not known: its log-probabilities never leave the GPU. */
@@ -183,7 +185,10 @@ export class PreferenceOptimization implements Method {
 
   restore(state: unknown): void {
     this.#cursor = state as DataCursor;
-    this.#windows = optimizerSteps(batchOptions(this.#config, this.#pairs.map(tokensOf)), this.#cursor);
+  }
+
+  close(): void {
+    this.#pairs.close();
   }
 }
 
@@ -262,7 +267,8 @@ async function precompute(
   engine: Engine,
   { train, validation }: PreferenceData,
 ): Promise<ReadonlyMap<PreferencePair, KnownReference>> {
-  const pairs = [...train, ...validation];
+  // Every pair is known: with precompute_ref_log_probs rows are never streamed.
+  const pairs = [...train.known, ...validation];
   const scores = await engine.score("reference", pairRows(pairs, 1));
   const empty = new Float32Array();
   return new Map(

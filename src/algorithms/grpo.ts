@@ -2,6 +2,7 @@ import type { GroupConfig } from "../config/fields.ts";
 import { rewardNames } from "../config/rewards.ts";
 import { takeColumn } from "../kernels/elementwise/take_column.ts";
 import { GROUP_METRICS, type GroupLossSettings, groupLoss } from "../kernels/loss/group_loss.ts";
+import { AppError } from "../lib/errors.ts";
 import { numbersFromText, numbersToText } from "../lib/number_text.ts";
 import { groupAdvantages, rewardMetrics } from "../losses/advantages.ts";
 import { completionMetrics } from "../losses/completion_metrics.ts";
@@ -119,6 +120,15 @@ interface State {
   readonly source: unknown;
 }
 
+/** An error after gradients were added up: the step cannot be taken up again. */
+function midStep(error: unknown): unknown {
+  if (!(error instanceof AppError)) return error;
+  return new AppError(error.code, error.message, {
+    details: { ...error.details, midStep: true },
+    cause: error,
+  });
+}
+
 /** The step: roll out and score where it is time to, then accumulate the micro-batches of the rollout, then update. */
 export class GroupMethod implements Method {
   readonly totalSteps: number;
@@ -163,7 +173,9 @@ export class GroupMethod implements Method {
       const use = this.#used % uses;
       if (use === 0) {
         fresh = true;
-        const begun = await this.#rollOut(step);
+        const begun = await this.#rollOut(step).catch((error) => {
+          throw micro === 0 ? error : midStep(error);
+        });
         values.push(Promise.resolve(begun.values));
         pause ??= begun.pause;
       }

@@ -2,7 +2,7 @@ import type { GroupConfig, PpoConfig } from "../config/fields.ts";
 import { rewardNames } from "../config/rewards.ts";
 import type { DataCursor } from "../data/batches.ts";
 import type { Turns } from "../data/example.ts";
-import { nextPrompts, type PromptStreamOptions } from "../data/prompt_batches.ts";
+import { nextPrompts } from "../data/prompt_batches.ts";
 import type { PromptRow } from "../data/prompt_examples.ts";
 import { type RecordedCompletion, readRollouts } from "../data/rollout_file.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -24,12 +24,14 @@ import { Generator } from "../rollout/generator.ts";
 import { GREEDY, type Sampling } from "../rollout/sampling.ts";
 import type { Engine } from "../trainer/engine.ts";
 import { mean } from "../trainer/metrics.ts";
-import { loadDataset, type PromptData, promptData, type TextTools } from "../trainer/prepare_data.ts";
+import type { TextTools } from "../trainer/prepare_data.ts";
 import { checkPrompts, openRewardModel, RewardModel } from "../trainer/reward_model.ts";
-import type { Generation, Prepared, PrepareInput, StartParts } from "./algorithm.ts";
+import { promptEncoding, type TrainData, trainData } from "../trainer/row_encodings.ts";
+import { type Generation, most, type Prepared, type PrepareInput, type StartParts } from "./algorithm.ts";
 import type { Completion, Drawn, RolloutSource } from "./rollout.ts";
 
 type RewardConfig = GroupConfig | PpoConfig;
+type PromptData = TrainData<PromptRow>;
 
 export interface RolloutShape {
   /** Completions of one rollout. */
@@ -79,7 +81,7 @@ async function rewardModelFor(
   const files = await openRewardModel(host, config.reward_model_name);
   checkPrompts(
     files,
-    [...data.train, ...data.validation].map(({ prompt }) => prompt),
+    [...data.train.known, ...data.validation].map(({ prompt }) => prompt),
   );
   // One row may fill a pass alone: its own tokenizer may need more tokens than the policy's for the same text.
   const R = Math.max(config.batch_size, 4);
@@ -87,17 +89,20 @@ async function rewardModelFor(
 }
 
 async function fromPrompts(
-  { host, config, spec, tools, skipBadRows }: PrepareInput<RewardConfig>,
+  input: PrepareInput<RewardConfig>,
   shape: RolloutShape,
 ): Promise<PreparedRollouts> {
-  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
-  const data = promptData(dataset, tools, config);
-  if (data.train.length === 0) throw new AppError("dataset-invalid", "There is no prompt to answer.");
-  const missing = missingNeeds(config.rewards, { hasReference: data.withoutReference < data.train.length });
+  const { host, config, spec, tools } = input;
+  const prompts = shape.completions / shape.samplesPerPrompt;
+  const data = await trainData(input, promptEncoding(tools, config, prompts));
+  const { dataset, train, validation } = data;
+  if (train.count === 0) throw new AppError("dataset-invalid", "There is no prompt to answer.");
+  const hasReference = train.known.some(({ reference }) => reference !== null);
+  const missing = missingNeeds(config.rewards, { hasReference });
   if (missing !== undefined) {
     throw new AppError("dataset-invalid", missing, { details: { key: "rewards" } });
   }
-  const longest = Math.max(...[...data.train, ...data.validation].map(({ ids }) => ids.length));
+  const longest = most([...train.bounds, ...validation], ({ ids }) => ids.length);
   const maxLength = longest + config.max_completion_length;
   const sequenceBytes = 8 * maxLength * spec.kvHeads * spec.headDim * spec.layers.length;
   const maxSequences = Math.max(1, Math.min(shape.completions, Math.floor(CACHE_BYTES / sequenceBytes)));
@@ -109,7 +114,7 @@ async function fromPrompts(
   const rewardModel = await rewardModelFor(host, config, data, maxLength);
   return {
     prepared: {
-      ...{ dataset, notes: data.notes, trainRows: data.train.length, heldOutRows: data.validation.length },
+      ...{ dataset, notes: data.notes, trainRows: train.count, heldOutRows: validation.length },
       ...{ generation, rewardModel },
     },
     lengths: { maxLength, maxCompletion: config.max_completion_length },
@@ -125,7 +130,7 @@ async function fromPrompts(
         rewardModel: rewardModel && (await openScoring(rewardModel, parts)),
       });
       for (const note of scorer.notes) parts.events.note(note);
-      return new GeneratedRollouts(config, data, tools, shape, generator, scorer);
+      return new GeneratedRollouts({ config, data, tools, generator, scorer, note: parts.events.note });
     },
   };
 }
@@ -135,7 +140,9 @@ async function openScoring(
   planned: NonNullable<Prepared["rewardModel"]>,
   { gpu, engine, baseFormat, events }: StartParts,
 ): Promise<NonNullable<ScorerTools["rewardModel"]>> {
-  const model = await RewardModel.create(gpu, { ...planned, baseFormat, profile: engine.profile });
+  const model = await RewardModel.create(gpu, {
+    ...{ ...planned, baseFormat, profile: engine.profile, arena: engine.arena },
+  });
   let told = false;
   return async (items) => {
     const texts = items.map(({ prompt, completion }) => ({ prompt: prompt as Turns, completion }));
@@ -151,69 +158,57 @@ async function openScoring(
 }
 
 function openGenerator(gpu: Gpu, engine: Engine, sizes: Generation): Promise<Generator> {
-  const { spec, weights, adapter, profile } = engine;
-  return Generator.create(gpu, { spec, weights, adapter, profile, ...sizes });
+  const { spec, weights, adapter, profile, arena } = engine;
+  return Generator.create(gpu, { spec, weights, adapter, profile, arena, ...sizes });
+}
+
+interface GeneratedParts {
+  readonly config: RewardConfig;
+  readonly data: PromptData;
+  readonly tools: TextTools;
+  readonly generator: Generator;
+  readonly scorer: Scorer;
+  readonly note: (text: string) => void;
 }
 
 /** Generates with the model in training, and scores. */
 class GeneratedRollouts implements RolloutSource {
   readonly evaluate: RolloutSource["evaluate"];
-  readonly #config: RewardConfig;
-  readonly #data: PromptData;
-  readonly #tools: TextTools;
-  readonly #generator: Generator;
-  readonly #scorer: Scorer;
-  readonly #stream: PromptStreamOptions;
+  readonly #parts: GeneratedParts;
   #cursor: DataCursor = { epoch: 0, position: 0 };
   /** Groups since the start of the run: what tells the noise of one apart from all others. */
   #groups = 0;
   #epochEnded = false;
 
-  constructor(
-    config: RewardConfig,
-    data: PromptData,
-    tools: TextTools,
-    shape: RolloutShape,
-    generator: Generator,
-    scorer: Scorer,
-  ) {
-    this.#config = config;
-    this.#data = data;
-    this.#tools = tools;
-    this.#generator = generator;
-    this.#scorer = scorer;
-    this.#stream = {
-      rows: data.train.length,
-      promptsPerRollout: shape.completions / shape.samplesPerPrompt,
-      strategy: config.train_sampling_strategy,
-      seed: config.data_seed ?? config.seed,
-      lengths: data.train.map(({ ids }) => ids.length),
-    };
-    this.evaluate = data.validation.length > 0 ? () => this.#heldOut() : undefined;
+  constructor(parts: GeneratedParts) {
+    this.#parts = parts;
+    this.evaluate = parts.data.validation.length > 0 ? () => this.#heldOut() : undefined;
   }
 
   get place() {
     const { epoch, position } = this.#cursor;
-    return { epoch: epoch + position / this.#stream.rows, endsEpoch: this.#epochEnded };
+    return { epoch: epoch + position / this.#parts.data.train.count, endsEpoch: this.#epochEnded };
   }
 
   rolloutsPerEpoch(size: number, samplesPerPrompt: number): number {
-    return (this.#stream.rows * samplesPerPrompt) / size;
+    return (this.#parts.data.train.count * samplesPerPrompt) / size;
   }
 
   async next(groups: number, samplesPerPrompt: number, state: TrainerState): Promise<Drawn> {
-    const { rows, next } = nextPrompts(this.#stream, groups, this.#cursor);
+    const { config, data, note } = this.#parts;
+    const { rows: prompts, next, notes } = await nextPrompts(data.train, groups, this.#cursor);
+    for (const text of notes) note(text);
     this.#epochEnded = next.epoch > this.#cursor.epoch;
     this.#cursor = next;
     const first = this.#groups;
     this.#groups += groups;
-    const prompts = rows.map((row) => this.#data.train[row] as PromptRow);
     const keys = prompts.flatMap((_, i) =>
       Array.from({ length: samplesPerPrompt }, (__, sample) => hash(first + i, sample)),
     );
-    const { temperature, top_p, top_k, min_p, repetition_penalty, seed } = this.#config;
+    const { temperature, top_p, top_k, min_p, repetition_penalty, seed } = config;
     const sampling = { temperature, top_p, top_k, min_p, repetition_penalty, seed };
     const completions = await this.#answer(prompts, samplesPerPrompt, sampling, keys, first, state);
+    data.train.ahead(next, groups);
     return { completions: completions.list, pause: completions.pause };
   }
 
@@ -225,11 +220,11 @@ class GeneratedRollouts implements RolloutSource {
     firstGroup: number,
     state?: TrainerState,
   ): Promise<{ list: Completion[]; total: readonly (number | null)[]; pause: string | undefined }> {
-    const { tokenizer } = this.#tools;
+    const { tokenizer } = this.#parts.tools;
     const { stopIds, padId } = tokenizer;
-    const generated = await this.#generator.generate({
+    const generated = await this.#parts.generator.generate({
       prompts: prompts.map(({ ids }) => ids),
-      maxNewTokens: this.#config.max_completion_length,
+      maxNewTokens: this.#parts.config.max_completion_length,
       ...{ samplesPerPrompt, sampling, keys, stopIds },
     });
     const unscored = generated.map(({ ids, sampledLogps }, i) => {
@@ -247,7 +242,7 @@ class GeneratedRollouts implements RolloutSource {
         },
       };
     });
-    const scored = await this.#scorer.score(
+    const scored = await this.#parts.scorer.score(
       unscored.map(({ row, completion: { prompt, text, ids, reference, truncated } }) => ({
         ...{ prompt, completion: text, completionIds: ids, reference, truncated, row },
       })),
@@ -263,7 +258,7 @@ class GeneratedRollouts implements RolloutSource {
 
   /** Greedy answers to what is held out: the mean of each reward, and of their weighted sum. */
   async #heldOut(): Promise<Record<string, number>> {
-    const { validation } = this.#data;
+    const { validation } = this.#parts.data;
     const { list, total } = await this.#answer(
       validation,
       1,
@@ -271,7 +266,7 @@ class GeneratedRollouts implements RolloutSource {
       validation.map((_, i) => i),
       0,
     );
-    const each = this.#scorer.names.map((name, k) => {
+    const each = this.#parts.scorer.names.map((name, k) => {
       const values = list.flatMap(({ rewards }) => rewards[k] ?? []);
       return [`eval_rewards/${name}/mean`, mean(values)] as const;
     });
@@ -300,7 +295,8 @@ class GeneratedRollouts implements RolloutSource {
   }
 
   close(): void {
-    this.#scorer.close();
+    this.#parts.scorer.close();
+    this.#parts.data.train.close();
   }
 }
 

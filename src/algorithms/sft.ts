@@ -1,5 +1,5 @@
 import type { SftConfig } from "../config/fields.ts";
-import { type DataCursor, optimizerSteps, totalSteps } from "../data/batches.ts";
+import { type DataCursor, takeStep, windowOf } from "../data/batches.ts";
 import type { TrainingRow } from "../data/packed_rows.ts";
 import { crossEntropy } from "../kernels/loss/cross_entropy.ts";
 import { METRIC_FIELDS, metricsReduce } from "../kernels/loss/metrics_reduce.ts";
@@ -9,19 +9,27 @@ import { evaluateRows } from "../trainer/evaluation.ts";
 import type { DoneStep, Method, StepPlace } from "../trainer/method.ts";
 import { type StepRecord, sftLogValues } from "../trainer/metrics.ts";
 import {
-  batchOptions,
+  batchShape,
   capacityFor,
   countTargets,
   countTokens,
   inPasses,
   passesOfBatch,
   passSize,
+  stepsOfRun,
   toBatchRows,
 } from "../trainer/micro_batch.ts";
 import type { Objective } from "../trainer/objective.ts";
-import { buildSftData, loadDataset, type SftData } from "../trainer/prepare_data.ts";
 import { type LossPart, recordEvaluation, recordTraining } from "../trainer/record_training.ts";
-import { type Algorithm, type EngineNeeds, largest, type Prepared, type PrepareInput } from "./algorithm.ts";
+import { sftEncoding, type TrainData, trainData } from "../trainer/row_encodings.ts";
+import {
+  type Algorithm,
+  type EngineNeeds,
+  largest,
+  most,
+  type Prepared,
+  type PrepareInput,
+} from "./algorithm.ts";
 
 /**
  * SFT, supervised fine-tuning: the cross-entropy of the tokens to learn. InstructGPT, arXiv:2203.02155, section 3.5;
@@ -31,29 +39,28 @@ import { type Algorithm, type EngineNeeds, largest, type Prepared, type PrepareI
  */
 export const sft: Algorithm<SftConfig> = { prepare };
 
-async function prepare({ host, config, tools, skipBadRows }: PrepareInput<SftConfig>): Promise<Prepared> {
-  const dataset = await loadDataset(host, config, tools.template !== undefined, skipBadRows);
-  const data = buildSftData(dataset, tools, config);
-  const { train, validation, notes } = data;
+async function prepare(input: PrepareInput<SftConfig>): Promise<Prepared> {
+  const { config, tools } = input;
+  const data = await trainData(input, sftEncoding(tools, config));
+  const { dataset, train, validation, notes } = data;
   return {
-    ...{ dataset, notes, trainRows: train.length, heldOutRows: validation.length, sftRows: data },
+    ...{ dataset, notes, trainRows: train.count, heldOutRows: validation.length },
     ...supervisedPlan(config, data),
     generation: undefined,
     start: async ({ engine }) => new SupervisedFineTuning(engine, config, data),
   };
 }
 
+type SftData = Pick<TrainData<TrainingRow>, "train" | "validation">;
+
 /** What the engine must hold for these rows. */
-export function supervisedPlan(
-  config: SftConfig,
-  { train, validation }: Pick<SftData, "train" | "validation">,
-): EngineNeeds {
+export function supervisedPlan(config: SftConfig, { train, validation }: SftData): EngineNeeds {
   return {
     capacity: largest([
-      capacityFor(train, passSize(config)),
+      capacityFor(train.bounds, passSize(config)),
       capacityFor(validation, config.eval_batch_size),
     ]),
-    maxLength: Math.max(...[...train, ...validation].flatMap((row) => row.lengths)),
+    maxLength: most([...train.bounds, ...validation], (row) => Math.max(...row.lengths)),
     micros: config.gradient_accumulation_steps * passesOfBatch(config),
     objective: sftObjective({ kind: config.loss_type, smoothing: config.label_smoothing_factor }),
     needs: {},
@@ -68,24 +75,22 @@ export class SupervisedFineTuning implements Method {
   readonly #config: SftConfig;
   readonly #data: SftData;
   #cursor: DataCursor = { epoch: 0, position: 0 };
-  #windows: ReturnType<typeof optimizerSteps>;
 
   constructor(engine: Engine, config: SftConfig, data: SftData) {
-    const options = batchOptions(config, lengthsOf(data));
-    this.totalSteps = totalSteps(options, config.num_epochs, config.max_steps ?? undefined);
+    this.totalSteps = stepsOfRun(data.train, config);
     this.#engine = engine;
     this.#config = config;
     this.#data = data;
-    this.#windows = optimizerSteps(options);
     const { eval_batch_size: batchSize, gradient_accumulation_steps: slots } = config;
     this.evaluate =
       data.validation.length > 0 ? () => evaluateRows(engine, data.validation, batchSize, slots) : undefined;
   }
 
-  step({ step, learningRate }: StepPlace): DoneStep {
+  async step({ step, learningRate }: StepPlace): Promise<DoneStep> {
     const config = this.#config;
-    const { batches, next, epochsDone } = this.#windows.next().value;
-    const micros = batches.map((rows) => rows.map((row) => this.#data.train[row] as TrainingRow));
+    const { train } = this.#data;
+    const shape = batchShape(config);
+    const { batches: micros, next, epochsDone, notes } = await takeStep(train, shape, this.#cursor);
     const targets = micros.reduce((sum, rows) => sum + countTargets(rows), 0);
     const accumulation = new Accumulation(this.#engine, { step, seed: config.seed });
     const weight = targets === 0 ? 0 : 1 / targets;
@@ -95,8 +100,9 @@ export class SupervisedFineTuning implements Method {
     }
     const report = accumulation.update(learningRate);
     this.#cursor = next;
+    train.ahead(next, windowOf(shape));
     const tokens = micros.reduce((sum, rows) => sum + countTokens(rows), 0);
-    return { report, tokens, epoch: epochsDone, endsEpoch: next.position === 0 };
+    return { report, tokens, notes, epoch: epochsDone, endsEpoch: next.position === 0 };
   }
 
   logValues(records: readonly StepRecord[]): Record<string, number> {
@@ -109,12 +115,11 @@ export class SupervisedFineTuning implements Method {
 
   restore(state: unknown): void {
     this.#cursor = state as DataCursor;
-    this.#windows = optimizerSteps(batchOptions(this.#config, lengthsOf(this.#data)), this.#cursor);
   }
-}
 
-function lengthsOf({ train }: SftData): number[] {
-  return train.map((row) => row.ids.length);
+  close(): void {
+    this.#data.train.close();
+  }
 }
 
 /** Uniform noise of half width alpha / sqrt(L d), L the longest row of the micro-batch. NEFTune, arXiv:2310.05914. */

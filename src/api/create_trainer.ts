@@ -10,6 +10,7 @@ import type { Asset, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { Sampling } from "../rollout/sampling.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 import type { Outcome, RunControl, RunEvents } from "../trainer/training_run.ts";
 import { type OpenTrainer, openTrainer } from "./open_trainer.ts";
 import { asTurns, promptIds } from "./sampler.ts";
@@ -167,11 +168,12 @@ async function predict(
   { max_new_tokens: maxNewTokens = 128, ...sampling }: PredictOptions,
 ): Promise<readonly string[]> {
   if (prompts.length === 0) return [];
-  const ids = prompts.map((prompt) => promptIds(asTurns(prompt, tools, config), tools));
+  const { templateVariables: variables } = templateVariables(config);
+  const ids = prompts.map((prompt) => promptIds(asTurns(prompt, tools, config), tools, variables));
   const longest = Math.max(...ids.map((prompt) => prompt.length));
-  const { weights, adapter, profile } = engine;
+  const { weights, adapter, profile, arena } = engine;
   const generator = await Generator.create(gpu, {
-    ...{ spec, weights, adapter, profile, maxSequences: Math.min(prompts.length, 16) },
+    ...{ spec, weights, adapter, profile, arena, maxSequences: Math.min(prompts.length, 16) },
     ...{ maxPromptTokens: longest, maxLength: longest + maxNewTokens },
   });
   const greedy: Sampling = {

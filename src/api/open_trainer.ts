@@ -1,23 +1,25 @@
 import type { Prepared } from "../algorithms/algorithm.ts";
-import { algorithmOf } from "../algorithms/registry.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { adapterFiles } from "../formats/adapter.ts";
 import type { AdapterConfig } from "../formats/adapter_config.ts";
-import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
+import type { FloatDtype } from "../formats/dtype.ts";
+import type { ModelFolder } from "../formats/model_folder.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { CheckpointRecord, Host } from "../host/host.ts";
+import type { Asset, CheckpointRecord, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
-import type { ReferenceKind, ValueStart } from "../model/loaded_model.ts";
-import { readModelSpec } from "../model/registry.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Engine } from "../trainer/engine.ts";
-import { referenceOf, type Start, startOf, valueStart } from "../trainer/engine_for.ts";
-import { type Dataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import type { Dataset } from "../trainer/load_dataset.ts";
+import type { TextTools } from "../trainer/prepare_data.ts";
 import { type Outcome, type RunControl, type RunEvents, TrainingRun } from "../trainer/training_run.ts";
 import { exportAssets } from "./export_run.ts";
-import { backendNote, openEngine } from "./open_engine.ts";
+import { choiceNote } from "./memory_choice.ts";
+import { openEngine } from "./open_engine.ts";
 import { peftModules } from "./peft_modules.ts";
+import type { RunMemory } from "./plan_run.ts";
+import { prepareRun } from "./prepare_run.ts";
+import type { Sampler } from "./sampler.ts";
 
 export interface OpenTrainerOptions {
   readonly host: Host;
@@ -30,6 +32,8 @@ export interface OpenTrainerOptions {
   readonly resumeStep?: number | undefined;
   /** Go on without the rows that cannot be used; else the first of them is an error. */
   readonly skipBadRows?: boolean;
+  /** Answers to fixed prompts will be wanted, as often as `sample_every` says: see OpenTrainer.sampler. */
+  readonly samples?: boolean;
   /** Opened by the trainer when absent. */
   readonly gpu?: Gpu;
   readonly events: RunEvents;
@@ -49,6 +53,10 @@ export interface OpenTrainer {
   readonly dataset: Dataset | undefined;
   readonly tools: TextTools;
   readonly data: Prepared;
+  /** Undefined when none was asked for, or there is nothing to ask. */
+  readonly sampler: Sampler | undefined;
+  /** What the run takes of the GPU by its plan; what it took is in `gpu.counts`. */
+  readonly memory: RunMemory;
   /** What a person should know before the first step. */
   readonly notes: readonly string[];
   readonly totalSteps: number;
@@ -57,41 +65,9 @@ export interface OpenTrainer {
   train(control: RunControl, steps?: number): Promise<Outcome>;
   /** How it does on the validation rows. Throws `dataset-invalid` when none are held out. */
   evaluate(): Promise<Record<string, number>>;
-  /** PEFT files (or the whole model), card, configuration, state and tokenizer, as files to write or zip. */
-  exportAssets(): Promise<Awaited<ReturnType<typeof exportAssets>>>;
+  /** PEFT files (or the whole model, stored as `dtype`), card, configuration, state and tokenizer, as files to write or zip. */
+  exportAssets(dtype?: FloatDtype): Promise<readonly Asset[]>;
   close(): void;
-}
-
-/** What a run is made of before it touches a device. */
-export interface PreparedRun {
-  readonly model: ModelFolder;
-  readonly spec: ModelSpec;
-  readonly tools: TextTools;
-  readonly data: Prepared;
-  readonly start: Start;
-  readonly reference: ReferenceKind | undefined;
-  readonly value: ValueStart | undefined;
-}
-
-/** Opens and checks model, data and adapter. Throws everything that a configuration or a file can be refused for. */
-export async function prepareRun(
-  host: Host,
-  config: RunConfig,
-  skipBadRows: boolean,
-  onData: (done: number) => void = () => {},
-): Promise<PreparedRun> {
-  const model = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
-  const spec = readModelSpec(model.config);
-  onData(0);
-  const tools = await loadTextTools(model.folder, config);
-  const data = await algorithmOf(config).prepare({ host, config, spec, tools, skipBadRows });
-  onData(1);
-  const start = await startOf(host, spec, config);
-  return {
-    ...{ model, spec, tools, data, start },
-    reference: data.needs.reference ? referenceOf(config) : undefined,
-    value: data.needs.value ? valueStart(spec, config, start) : undefined,
-  };
 }
 
 /**
@@ -117,19 +93,30 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
       options.events.metrics(step, values);
     },
   };
-  const { gpu, engine, method, backend } = await openEngine({ ...options, events }, prepared);
+  const { gpu, engine, method, sampler, choice, memory, refused } = await openEngine(
+    { ...options, events },
+    prepared,
+  );
   isOpen = true;
   const run: TrainingRun = new TrainingRun({
-    ...{ run: options.run, engine, backend, config, configText: options.configText, method, events },
+    ...{
+      run: options.run,
+      engine,
+      backend: choice.backend,
+      config,
+      configText: options.configText,
+      method,
+      events,
+    },
     checkpoints: host.checkpoints,
     exportFiles: () => checkpointFiles(engine, start.adapter),
   });
   if (options.resumeStep !== undefined) await run.restore(options.resumeStep);
   return {
-    ...{ gpu, engine, spec, model, dataset, tools, data },
+    ...{ gpu, engine, spec, model, dataset, tools, data, sampler, memory },
     notes: [
       ...[...revisionNote(config, model), ...data.notes, ...start.notes],
-      ...[...early, ...backendNote(config, backend)],
+      ...[...early, ...choiceNote(choice, refused)],
     ],
     totalSteps: run.totalSteps,
     get step() {
@@ -146,8 +133,8 @@ export async function openTrainer(options: OpenTrainerOptions): Promise<OpenTrai
         "No rows are held out: set val_split_ratio above 0 or give eval_dataset_name.",
       );
     },
-    exportAssets: () =>
-      exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log }),
+    exportAssets: (dtype) =>
+      exportAssets({ ...options, model, dataset, tools, engine, adapter: start.adapter, run, log, dtype }),
     close: () => {
       method.close?.();
       if (!options.gpu) gpu.close();

@@ -1,9 +1,11 @@
 import type { CommonConfig } from "../config/fields.ts";
+import type { TemplateVariables } from "../data/encode_turns.ts";
 import type { Example, Turns } from "../data/example.ts";
 import type { Message } from "../data/message.ts";
 import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 import type { OpenTrainer } from "./open_trainer.ts";
 
 export interface Sample {
@@ -21,17 +23,20 @@ export interface SamplePrompt {
 /** Prompts that the page shows answers to, when the configuration names none. */
 const DEFAULT_PROMPTS = 4;
 
+/** What answers, and what it is asked. */
+type Sampled = Pick<OpenTrainer, "engine" | "gpu" | "spec" | "tools" | "dataset">;
+
 /** Answers of a model in training to fixed prompts. Greedy unless the configuration says otherwise. */
 export class Sampler {
   readonly #generator: Generator;
   readonly #prompts: readonly SamplePrompt[];
-  readonly #trainer: OpenTrainer;
+  readonly #trainer: Sampled;
   readonly #config: CommonConfig;
 
   private constructor(
     generator: Generator,
     prompts: readonly SamplePrompt[],
-    trainer: OpenTrainer,
+    trainer: Sampled,
     config: CommonConfig,
   ) {
     this.#generator = generator;
@@ -44,16 +49,17 @@ export class Sampler {
    * Plans generation beside a trainer: the prompts of sample_prompts, else of the first held-out rows. Undefined when there
    * is nothing to ask. Throws `gpu-out-of-memory`.
    */
-  static async create(trainer: OpenTrainer, config: CommonConfig): Promise<Sampler | undefined> {
+  static async create(trainer: Sampled, config: CommonConfig): Promise<Sampler | undefined> {
     const { engine, gpu, spec } = trainer;
     const prompts = samplePrompts(trainer, config);
     if (prompts.length === 0) return undefined;
-    const { weights, adapter, profile } = engine;
+    const { weights, adapter, profile, arena } = engine;
     const generator = await Generator.create(gpu, {
       spec,
       weights,
       adapter,
       profile,
+      arena,
       ...sizesFor(prompts, config),
     });
     return new Sampler(generator, prompts, trainer, config);
@@ -89,7 +95,11 @@ export function samplePrompts(
   const { validation = [], train = [] } = dataset ?? {};
   const rows = validation.length > 0 ? validation : train;
   const chosen = given.length > 0 ? given : spread(rows, DEFAULT_PROMPTS).flatMap(promptOf);
-  return chosen.map(({ turns, text, reference }) => ({ text, reference, ids: promptIds(turns, tools) }));
+  const { templateVariables: variables } = templateVariables(config);
+  return chosen.map(({ turns, text, reference }) => ({
+    ...{ text, reference },
+    ids: promptIds(turns, tools, variables),
+  }));
 }
 
 /** What a generator for these prompts must hold. */
@@ -149,8 +159,15 @@ export function asTurns(
   return [...system, { role: "user", content: text }];
 }
 
-/** Token ids of a prompt, up to where the answer begins. Throws `template-invalid` for a conversation without a template. */
-export function promptIds(turns: Turns, { tokenizer, template }: TextTools): Int32Array {
+/**
+ * Token ids of a prompt, up to where the answer begins; `variables` are those of the chat template. Throws
+ * `template-invalid` for a conversation without a template.
+ */
+export function promptIds(
+  turns: Turns,
+  { tokenizer, template }: TextTools,
+  variables: TemplateVariables = {},
+): Int32Array {
   if (typeof turns === "string") return Int32Array.from(tokenizer.encode(turns, { addSpecialTokens: true }));
   if (!template) {
     throw new AppError(
@@ -158,6 +175,6 @@ export function promptIds(turns: Turns, { tokenizer, template }: TextTools): Int
       "This model has no chat template. Set chat_template to chatml, or use plain prompts.",
     );
   }
-  const text = template.render(turns, { addGenerationPrompt: true });
+  const text = template.render(turns, { addGenerationPrompt: true, variables });
   return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
 }

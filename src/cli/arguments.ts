@@ -8,21 +8,29 @@ const TEXT = { type: "string" } as const;
 const TEXTS = { type: "string", multiple: true } as const;
 const FLAG = { type: "boolean" } as const;
 const COMMON = { json: FLAG, help: FLAG };
+const DEVICE = { "default-limits": FLAG };
 const CONFIGURATION = { config: TEXT, recipe: TEXT, set: TEXTS };
 
 /** The options of each command; any other is refused. */
 const COMMANDS: Readonly<Record<string, Options>> = {
-  train: { ...CONFIGURATION, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
-  validate: CONFIGURATION,
-  evaluate: { ...CONFIGURATION, adapter: TEXT, "skip-bad-rows": FLAG },
+  train: { ...CONFIGURATION, ...DEVICE, output: TEXT, resume: FLAG, "skip-bad-rows": FLAG },
+  validate: { ...CONFIGURATION, memory: FLAG },
+  evaluate: { ...CONFIGURATION, ...DEVICE, adapter: TEXT, "skip-bad-rows": FLAG },
   generate: {
+    ...DEVICE,
     ...{ model: TEXT, adapter: TEXT, prompt: TEXTS, prompts: TEXT, system: TEXT, raw: FLAG },
     ...{ "max-new-tokens": TEXT, samples: TEXT, temperature: TEXT, "top-k": TEXT, "top-p": TEXT },
     ...{ "min-p": TEXT, "repetition-penalty": TEXT, seed: TEXT },
   },
-  diagnose: {},
+  export: { merged: FLAG, gguf: FLAG, output: TEXT, dtype: TEXT, base: TEXT },
+  upload: { repo: TEXT, public: FLAG, existing: FLAG, endpoint: TEXT },
+  cluster: { output: TEXT },
+  diagnose: DEVICE,
   recipes: {},
 };
+
+/** Commands that take a word: the name of a recipe, the folder of a run. */
+const TAKES_A_WORD: ReadonlySet<string> = new Set(["recipes", "cluster", "export", "upload"]);
 
 /** What was given on the command line, read by name. */
 export interface Arguments {
@@ -47,7 +55,7 @@ export function readArguments(command: string, rest: readonly string[]): Argumen
     throw new AppError("config-invalid", `${message}.\n\n${usage}`, { cause });
   }
   const { values, positionals } = parsed;
-  if (positionals.length > (command === "recipes" ? 1 : 0))
+  if (positionals.length > (TAKES_A_WORD.has(command) ? 1 : 0))
     throw new AppError("config-invalid", `Unexpected words: ${positionals.join(" ")}.\n\n${usage}`);
   return argumentsOf(positionals, values);
 }

@@ -1,17 +1,16 @@
 import { AppError } from "../lib/errors.ts";
 
 /** What the system says of a file that cannot be written, in words that a person can act on; other errors as they are. */
-export function writeError(cause: unknown, path: string): unknown {
+export function writeError(cause: unknown, path: string, next = "then go on with --resume"): unknown {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   switch (code) {
     case "ENOSPC":
     case "EDQUOT":
     case "EFBIG":
-      return new AppError(
-        "storage-full",
-        `No room on the disk for ${path}. Free some space, then go on with --resume.`,
-        { details: { path }, cause },
-      );
+      return new AppError("storage-full", `No room on the disk for ${path}. Free some space, ${next}.`, {
+        details: { path },
+        cause,
+      });
     case "EACCES":
     case "EPERM":
     case "EROFS":

@@ -1,10 +1,13 @@
 import { AppError } from "../lib/errors.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
+import { cluster } from "./commands/cluster.ts";
 import { diagnose } from "./commands/diagnose.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { exportRun } from "./commands/export.ts";
 import { generate } from "./commands/generate.ts";
 import { recipes } from "./commands/recipes.ts";
 import { train } from "./commands/train.ts";
+import { upload } from "./commands/upload.ts";
 import { validate } from "./commands/validate.ts";
 import { installDawn } from "./dawn.ts";
 import { createOutput, exitCodeOf, type Output, reportError } from "./output.ts";
@@ -41,6 +44,36 @@ function generateArguments(args: Arguments) {
   };
 }
 
+function runFolder(command: string, args: Arguments): string {
+  const [dir] = args.words;
+  if (dir !== undefined) return dir;
+  throw new AppError(
+    "config-invalid",
+    `${command} needs the folder of a run.\n\n${COMMAND_USAGE[command] ?? USAGE}`,
+  );
+}
+
+function exportArguments(args: Arguments) {
+  const [merged, gguf] = [args.flag("merged"), args.flag("gguf")];
+  const output = args.text("output");
+  if (merged === gguf || output === undefined) {
+    throw new AppError(
+      "config-invalid",
+      `export needs --output and one of --merged and --gguf.\n\n${COMMAND_USAGE["export"]}`,
+    );
+  }
+  const dir = runFolder("export", args);
+  return { dir, merged, output, dtype: args.text("dtype"), base: args.text("base") };
+}
+
+function uploadArguments(args: Arguments) {
+  const repo = args.text("repo");
+  if (repo === undefined)
+    throw new AppError("config-invalid", `upload needs --repo OWNER/NAME.\n\n${COMMAND_USAGE["upload"]}`);
+  const [isPublic, intoExisting] = [args.flag("public"), args.flag("existing")];
+  return { dir: runFolder("upload", args), repo, isPublic, intoExisting, endpoint: args.text("endpoint") };
+}
+
 async function run([command, ...rest]: readonly string[], output: Output): Promise<number> {
   if (command === undefined || command === "--help" || command === "help") {
     console.log(USAGE);
@@ -53,12 +86,29 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
   }
   const skipBadRows = args.flag("skip-bad-rows");
   switch (command) {
-    case "validate":
-      return validate(configurationOf(command, args), output);
+    case "validate": {
+      const memory = args.flag("memory");
+      if (memory) installDawn();
+      return validate({ ...configurationOf(command, args), memory }, output);
+    }
     case "recipes":
       return recipes(args.words[0], output);
+    case "export":
+      return exportRun(exportArguments(args), output);
+    case "upload":
+      return upload(uploadArguments(args), output);
+    case "cluster": {
+      const [folder] = args.words;
+      const target = args.text("output");
+      if (folder === undefined || target === undefined)
+        throw new AppError(
+          "config-invalid",
+          `cluster needs the folder of a run, and --output OUT.\n\n${COMMAND_USAGE["cluster"]}`,
+        );
+      return cluster({ run: folder, output: target }, output);
+    }
   }
-  installDawn();
+  installDawn({ defaultLimits: args.flag("default-limits") });
   switch (command) {
     case "train": {
       const more = { resume: args.flag("resume"), output: args.text("output"), skipBadRows };

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Gpu, openGpu } from "../gpu/device.ts";
-import { nodeFolder } from "../host/node.ts";
+import { nodeFolder } from "../host/node_files.ts";
 import { installDawn } from "./dawn.ts";
 import { Comparison, TOLERANCE, TRAIN_TOLERANCE, type Verdict } from "./parity/compare.ts";
 import { runDpo } from "./parity/dpo.ts";

@@ -12,8 +12,8 @@ export const ROLLOUTS = "rollouts.jsonl";
 export const CONFIG = "training_config.yaml";
 
 /** Names that an export may write: a folder that has one of them belongs to something else than a run that begins. */
-const EXPORTED =
-  /^(README\.md|trainer_state\.json|adapter_config\.json|(generation_)?config\.json|.*\.safetensors|.*\.jinja|tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt)$/;
+export const EXPORTED =
+  /^(README\.md|trainer_state\.json|adapter_config\.json|(generation_)?config\.json|.*\.safetensors(\.index\.json)?|.*\.jinja|tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt)$/;
 const SLICE = 16 * 2 ** 20;
 
 /** Throws `config-invalid` when a new run in `dir` would overwrite something. `config` is the file that it was asked with. */
@@ -65,7 +65,7 @@ export async function makeFolder(dir: string): Promise<void> {
 }
 
 /** A whole file, or none: written aside, brought to disk, renamed. Throws `storage-full`, `config-invalid`. */
-export async function writeWhole(path: string, content: string | Asset): Promise<void> {
+export async function writeWhole(path: string, content: string | Asset, next?: string): Promise<void> {
   const aside = `${path}.new`;
   try {
     const file = await open(aside, "w");
@@ -82,7 +82,7 @@ export async function writeWhole(path: string, content: string | Asset): Promise
     await rename(aside, path);
   } catch (cause) {
     await rm(aside, { force: true });
-    throw writeError(cause, path);
+    throw writeError(cause, path, next);
   }
 }
 

@@ -15,6 +15,8 @@ type Rule<C> = (config: C, isGiven: IsGiven) => Finding | undefined | false;
 
 const EVALUATES_WHEN = 'Set eval_strategy to "steps" or "epoch".';
 
+const IN_MEMORY = "a stream knows them as they come. Set streaming to false, or";
+
 const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm }>[] = [
   (c) =>
     c.dataset_weight !== 1 &&
@@ -48,6 +50,18 @@ const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm 
       key: "adapter_name_or_path",
       message:
         "adapter_name_or_path starts from an adapter, but peft_enabled is false. Set peft_enabled to true, or leave the adapter out.",
+    },
+  (c) =>
+    c.streaming === true &&
+    c.train_sampling_strategy === "group_by_length" && {
+      key: "streaming",
+      message: `group_by_length sorts rows by the lengths of all of them, and ${IN_MEMORY} train_sampling_strategy to random.`,
+    },
+  (c) =>
+    c.streaming === true &&
+    c.more_datasets.length > 0 && {
+      key: "streaming",
+      message: `Several datasets are mixed row by row, and ${IN_MEMORY} train on one dataset.`,
     },
   (c) =>
     c.load_best_model_at_end &&
@@ -162,6 +176,12 @@ const sftRules: readonly Rule<SftConfig>[] = [
       message:
         "packing_strategy wrapped cuts rows anywhere, so that answers lose their prompts; with assistant_only_loss or completion_only_loss use bfd.",
     },
+  (c) =>
+    c.streaming === true &&
+    c.packing && {
+      key: "streaming",
+      message: `packing fits rows together by the lengths of all of them, and ${IN_MEMORY} packing to false.`,
+    },
   (c, isGiven) =>
     !c.packing &&
     isGiven("packing_strategy") && {
@@ -212,6 +232,12 @@ const dpoRules: readonly Rule<DpoConfig>[] = [
         "use_weighting weighs pairs one by one, and the aot losses sort the batch. Turn one of them off.",
     },
   (c) =>
+    c.streaming === true &&
+    c.precompute_ref_log_probs && {
+      key: "streaming",
+      message: `precompute_ref_log_probs scores all rows before the first step, and ${IN_MEMORY} precompute_ref_log_probs to false.`,
+    },
+  (c) =>
     c.reference_free &&
     c.precompute_ref_log_probs && {
       key: "precompute_ref_log_probs",
@@ -238,6 +264,13 @@ const syncRules: readonly Rule<DpoConfig | GroupConfig>[] = [
 ];
 
 const rolloutRules: readonly Rule<GroupConfig | PpoConfig>[] = [
+  (c) =>
+    c.streaming === true &&
+    c.rollouts_path !== null && {
+      key: "streaming",
+      message: "streaming has no effect with rollouts_path: recorded completions are read as a whole.",
+      note: true,
+    },
   (_, isGiven) =>
     isGiven("eval_batch_size") && {
       key: "eval_batch_size",

@@ -1,17 +1,24 @@
 import { AppError } from "../lib/errors.ts";
 import { hash, Random } from "../lib/random.ts";
+import type { TrainRows } from "./train_rows.ts";
 
 export type SamplingStrategy = "random" | "sequential" | "group_by_length";
 
-export interface BatchOptions {
+export interface OrderOptions {
   /** Number of rows (examples, or packed rows). */
   readonly rows: number;
+  /** The unit of group_by_length. */
   readonly batchSize: number;
-  readonly gradientAccumulationSteps: number;
   readonly strategy: SamplingStrategy;
   readonly seed: number;
   /** Tokens of each row; needed for group_by_length. */
   readonly lengths?: readonly number[];
+}
+
+/** How the rows of an optimizer step are cut. */
+export interface BatchShape {
+  readonly batchSize: number;
+  readonly gradientAccumulationSteps: number;
 }
 
 /** Where training stands in the data: all that a checkpoint keeps of it. */
@@ -22,63 +29,56 @@ export interface DataCursor {
 }
 
 /** What one optimizer step reads. */
-export interface OptimizerStep {
+export interface OptimizerStep<T> {
   readonly epoch: number;
-  /** Micro-batches of row numbers; the last window of an epoch may hold fewer, its last batch fewer rows. */
-  readonly batches: readonly (readonly number[])[];
+  /** Micro-batches; the last window of an epoch may hold fewer, its last batch fewer rows. */
+  readonly batches: readonly (readonly T[])[];
   /** The cursor once this step is done. */
   readonly next: DataCursor;
   /** Epochs done after this step, with fraction, for the log. */
   readonly epochsDone: number;
+  readonly notes: readonly string[];
 }
 
 /** Distinguishes the order of rows from every other use of the seed. */
 const STREAM = 0x6f726472;
 
-/**
- * Endless optimizer steps from a cursor on. Batches never span epochs and no row is dropped. The order of an epoch
- * depends on (seed, epoch) alone, so resuming needs the cursor only. Throws `dataset-invalid`, `config-invalid`.
- */
-export function* optimizerSteps(
-  options: BatchOptions,
-  from: DataCursor = { epoch: 0, position: 0 },
-): Generator<OptimizerStep, never> {
-  check(options);
-  const window = options.batchSize * options.gradientAccumulationSteps;
-  for (let epoch = from.epoch, position = from.position; ; epoch++, position = 0) {
-    const order = epochOrder(options, epoch);
-    while (position < order.length) {
-      const rows = order.slice(position, position + window);
-      position += rows.length;
-      const done = position >= order.length;
-      yield {
-        epoch,
-        batches: chunks(rows, options.batchSize),
-        next: done ? { epoch: epoch + 1, position: 0 } : { epoch, position },
-        epochsDone: epoch + position / order.length,
-      };
-    }
-  }
+/** The rows of the optimizer step that a cursor stands before. Batches never span epochs. Throws as TrainRows.take. */
+export async function takeStep<T>(
+  rows: Pick<TrainRows<T>, "take" | "count">,
+  shape: BatchShape,
+  from: DataCursor,
+): Promise<OptimizerStep<T>> {
+  check(shape);
+  const { rows: taken, next, notes } = await rows.take(from, windowOf(shape));
+  // A stream may have found nothing usable in what was left of an epoch, and gone on to the next.
+  const epochsDone = next.position === 0 ? next.epoch : next.epoch + next.position / rows.count;
+  return {
+    ...{ next, notes, epochsDone, batches: chunks(taken, shape.batchSize) },
+    epoch: next.position === 0 ? next.epoch - 1 : next.epoch,
+  };
 }
 
+/** Rows of an optimizer step. */
+export const windowOf = ({ batchSize, gradientAccumulationSteps }: BatchShape): number =>
+  batchSize * gradientAccumulationSteps;
+
 /** The order of rows in an epoch. Throws `config-invalid`. */
-export function epochOrder(options: BatchOptions, epoch: number): number[] {
+export function epochOrder(options: OrderOptions, epoch: number): number[] {
   if (options.strategy === "sequential") return Array.from({ length: options.rows }, (_, i) => i);
   const order = new Random(options.seed, hash(STREAM, epoch)).permutation(options.rows);
   return options.strategy === "random" ? order : grouped(order, options);
 }
 
 /** Optimizer steps of one epoch: ceil(batches / gradient_accumulation_steps), as transformers' Trainer. */
-export function stepsPerEpoch(
-  options: Pick<BatchOptions, "rows" | "batchSize" | "gradientAccumulationSteps">,
-): number {
+export function stepsPerEpoch(options: BatchShape & { readonly rows: number }): number {
   const batches = Math.ceil(options.rows / options.batchSize);
   return Math.max(1, Math.ceil(batches / options.gradientAccumulationSteps));
 }
 
 /** Optimizer steps of a whole run; max_steps wins over epochs when it is given and above 0. */
 export function totalSteps(
-  options: Pick<BatchOptions, "rows" | "batchSize" | "gradientAccumulationSteps">,
+  options: BatchShape & { readonly rows: number },
   epochs: number,
   maxSteps: number | undefined,
 ): number {
@@ -91,7 +91,7 @@ export function totalSteps(
  * to 50 batches, each sorted by falling length; the longest row of all comes first, so that memory runs out at once
  * or never.
  */
-function grouped(order: readonly number[], { lengths, batchSize }: BatchOptions): number[] {
+function grouped(order: readonly number[], { lengths, batchSize }: OrderOptions): number[] {
   if (lengths === undefined || lengths.length !== order.length) {
     throw new AppError("config-invalid", "group_by_length needs the token count of every row.");
   }
@@ -113,13 +113,7 @@ function chunks<T>(list: readonly T[], size: number): T[][] {
   return parts;
 }
 
-function check({ rows, batchSize, gradientAccumulationSteps }: BatchOptions): void {
-  if (rows < 1) {
-    throw new AppError(
-      "dataset-invalid",
-      "No row is left to train on. See which rows were left out and why.",
-    );
-  }
+function check({ batchSize, gradientAccumulationSteps }: BatchShape): void {
   for (const [name, value] of Object.entries({
     batch_size: batchSize,
     gradient_accumulation_steps: gradientAccumulationSteps,

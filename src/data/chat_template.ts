@@ -122,7 +122,8 @@ function unpaired(): AppError {
 
 /**
  * Answers of a template without generation blocks: what the template adds for an assistant message after the opening
- * of an answer. Holds for templates that only ever append (ChatML, Llama 3, Gemma); others are refused.
+ * of an answer. Where earlier turns are rewritten (reasoning that is dropped once it is past), each is looked for in the
+ * whole text.
  */
 function answersByPrefix(run: Run, messages: readonly Message[], options: RenderOptions) {
   const text = run(messages, options);
@@ -131,7 +132,11 @@ function answersByPrefix(run: Run, messages: readonly Message[], options: Render
     if (message.role !== "assistant") return;
     const before = run(messages.slice(0, i), { ...options, addGenerationPrompt: true });
     const after = run(messages.slice(0, i + 1), { ...options, addGenerationPrompt: false });
-    if (!after.startsWith(before) || !text.startsWith(after)) {
+    const found =
+      after.startsWith(before) && text.startsWith(after)
+        ? { start: before.length, end: after.length }
+        : answerInside(run, messages, i, { options, text, before, from: answers.at(-1)?.end ?? 0 });
+    if (!found) {
       throw new AppError(
         "template-invalid",
         "assistant_only_loss needs to know what the assistant wrote, but this chat template has no {% generation %} blocks and rewrites earlier turns. " +
@@ -139,7 +144,41 @@ function answersByPrefix(run: Run, messages: readonly Message[], options: Render
         { details: { message: i } },
       );
     }
-    answers.push({ start: before.length, end: after.length });
+    answers.push(found);
   });
   return { text, answers };
+}
+
+/**
+ * Where message `i` stands in the text of the whole conversation, behind `from`: from its opening (or its own words, where
+ * the template opens an answered turn in another way) to the end of its turn. The same conversation with other words in
+ * its place shows what around them is the template's. Undefined where that cannot be told.
+ */
+function answerInside(
+  run: Run,
+  messages: readonly Message[],
+  i: number,
+  { options, text, before, from }: { options: RenderOptions; text: string; before: string; from: number },
+): Span | undefined {
+  const others = messages.map((message, at) => (at === i ? { ...message, content: START } : message));
+  const parts = run(others, options).split(START);
+  const alone = run(others.slice(0, i + 1), { ...options, addGenerationPrompt: false }).split(START);
+  const [head = "", tail = ""] = parts;
+  if (parts.length !== 2 || alone.length !== 2 || !text.endsWith(tail)) return undefined;
+  const closing = alone[1] ?? "";
+  const end = text.length - tail.length + closing.length;
+  if (!tail.startsWith(closing)) return undefined;
+  const unopened = run(messages.slice(0, i), { ...options, addGenerationPrompt: false });
+  const opening = before.startsWith(unopened) ? before.slice(unopened.length) : "";
+  const shared = commonStart(head, text);
+  const opened = opening === "" ? -1 : text.lastIndexOf(opening, shared - opening.length);
+  const own = opening !== "" && shared === head.length ? shared : -1;
+  const start = opened >= from ? opened + opening.length : own;
+  return start >= from && start <= end ? { start, end } : undefined;
+}
+
+function commonStart(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return length;
 }

@@ -87,7 +87,8 @@ interface Encoded {
   readonly equal: boolean;
 }
 
-function encodePair(
+/** One pair, or the reason why it is left out. */
+export function encodePair(
   example: Example,
   tools: EncodeTools,
   options: PreferenceOptions,

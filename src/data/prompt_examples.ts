@@ -76,7 +76,8 @@ export function buildPrompts(
   };
 }
 
-function encodePrompt(
+/** One prompt, or the reason why it is left out. */
+export function encodePrompt(
   example: Example,
   tools: EncodeTools,
   { maxPromptLength, templateVariables }: PromptOptions,

@@ -113,7 +113,7 @@ interface ReadText {
 
 type Read = Pick<RowFile, "format" | "delimiter" | "encoding">;
 
-type TextFormat = Exclude<FileFormat, "parquet">;
+export type TextFormat = Exclude<FileFormat, "parquet">;
 
 async function readText(asset: Asset, format: TextFormat, sink: RowSink): Promise<ReadText> {
   switch (format) {
@@ -155,7 +155,7 @@ const ENDINGS: Readonly<Record<string, TextFormat>> = {
 };
 
 /** The format by the name's ending, else by the first sign of the content: { is JSONL, [ is JSON. */
-async function guessFormat(asset: Asset): Promise<TextFormat> {
+export async function guessFormat(asset: Asset): Promise<TextFormat> {
   const ending = /\.([a-z]+)$/i.exec(asset.name)?.[1]?.toLowerCase() ?? "";
   const known = ENDINGS[ending];
   if (known !== undefined) return known;

@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { Random } from "../lib/random.ts";
+import { hash, Random, unit } from "../lib/random.ts";
 
 export type SplitName = "train" | "validation" | "test";
 
@@ -39,6 +39,17 @@ export function splitRows(rows: number, options: SplitOptions): Record<SplitName
     validation: sorted(order.slice(inTest, inTest + inValidation)),
     train: sorted(order.slice(inTest + inValidation)),
   };
+}
+
+/**
+ * The part that a row falls into, by its number and the seed alone: what cuts rows that are only counted. The shares come out
+ * as the ratios say on average.
+ */
+export function partOfRow(row: number, { valSplitRatio, testSplitRatio, seed }: SplitOptions): SplitName {
+  if (valSplitRatio === 0 && testSplitRatio === 0) return "train";
+  const u = unit(hash(seed, STREAM, row));
+  if (u < testSplitRatio) return "test";
+  return u < testSplitRatio + valSplitRatio ? "validation" : "train";
 }
 
 /** The part a name stands for: train*, valid*, val, dev*, test*, eval*. Undefined when it says nothing. */

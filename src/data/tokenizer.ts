@@ -45,7 +45,9 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const map = await optionalObject(folder, "special_tokens_map.json");
   const config = { ...map, ...(await optionalObject(folder, "tokenizer_config.json")) };
   const model = await optionalObject(folder, "config.json");
-  const generation = { ...model, ...(await optionalObject(folder, "generation_config.json")) };
+  const own = Object.entries(await optionalObject(folder, "generation_config.json"));
+  // A key that is null there says nothing, so config.json still does.
+  const generation = { ...model, ...Object.fromEntries(own.filter(([, value]) => value !== null)) };
   return createTokenizer({ name: folder.name, tokenizer, config, generation });
 }
 

@@ -1,6 +1,6 @@
 import type { Folder } from "../host/host.ts";
 import { memoryFolder } from "../host/memory.ts";
-import { AppError, invariant } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import {
   type AdapterConfig,
   formatAdapterConfig,
@@ -166,18 +166,23 @@ function checkFinite(path: string, ...matrices: readonly Float32Array[]): void {
   );
 }
 
-/** Reads the files as a stranger's and compares every value. A difference is a bug of ours. */
+/** Reads the files as a stranger's and compares every value. */
 async function verifyAdapterFiles(files: AdapterFiles, modules: readonly AdapterModule[]): Promise<void> {
   const read = await readAdapter(memoryFolder("the written adapter", { ...files }));
-  invariant(read.modules.size === modules.length, "every module is written once");
+  if (read.modules.size !== modules.length)
+    throw differs(`${modules.length} modules were written and ${read.modules.size} came back`);
   for (const { path, a, b } of modules) {
     const pair = read.modules.get(path);
-    invariant(pair !== undefined, `${path} is written`);
-    invariant(
-      sameBytes(await pair.a.floats(), a) && sameBytes(await pair.b.floats(), b),
-      `${path} reads back the same`,
-    );
+    if (!pair || !sameBytes(await pair.a.floats(), a) || !sameBytes(await pair.b.floats(), b))
+      throw differs(`${path} is not what was written`);
   }
+}
+
+function differs(why: string): AppError {
+  return new AppError(
+    "export-invalid",
+    `The adapter was read back before it was saved, and ${why}. Nothing is lost: the run and its checkpoints are as they were.`,
+  );
 }
 
 function sameBytes(x: Float32Array, y: Float32Array): boolean {

@@ -32,6 +32,9 @@ export const DTYPE_ORDER: ReadonlyMap<string, number> = new Map(
   Object.keys(DTYPE_BYTES).map((dtype, index) => [dtype, index]),
 );
 
+/** The types that weights are saved in. */
+export type FloatDtype = "F32" | "F16" | "BF16";
+
 export function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && DTYPE_ORDER.has(value);
 }
@@ -121,10 +124,7 @@ export function decodeFloats(
 }
 
 /** float32 values as little-endian elements of a floating type, rounded to nearest even. F32 is a view, not a copy. */
-export function encodeFloats(
-  values: Float32Array<ArrayBuffer>,
-  dtype: "F32" | "F16" | "BF16",
-): Uint8Array<ArrayBuffer> {
+export function encodeFloats(values: Float32Array<ArrayBuffer>, dtype: FloatDtype): Uint8Array<ArrayBuffer> {
   if (dtype === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const round = dtype === "F16" ? floatToHalf : floatToBrain;
   const words = new Uint16Array(values.length);

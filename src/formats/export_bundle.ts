@@ -1,6 +1,7 @@
 import type { Asset, Folder } from "../host/host.ts";
 import { memoryAsset } from "../host/memory.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type AdapterFiles } from "./adapter.ts";
+import type { FloatDtype } from "./dtype.ts";
 import { safeFileName } from "./file_name.ts";
 import { isRecord, readJsonObject } from "./json.ts";
 import { formatModelCard, type ModelCard } from "./model_card.ts";
@@ -20,17 +21,23 @@ const TOKENIZER_FILES: readonly string[] = [
   "chat_template.jinja",
 ];
 
-/** What the run trained: an adapter, or the whole model as one safetensors file called model.safetensors. */
+/** What is handed out: an adapter; or a whole model as shardedModel gives it, trained itself or with the adapter merged in. */
 export type TrainedWeights =
   | { readonly kind: "adapter"; readonly files: AdapterFiles }
-  | { readonly kind: "model"; readonly file: Asset };
+  | {
+      readonly kind: "model" | "merged";
+      readonly files: readonly Asset[];
+      /** What config.json says of all weights; as it is in the base when undefined. */
+      readonly dtype?: FloatDtype | undefined;
+    };
 
 export interface ExportInput {
   readonly weights: TrainedWeights;
   readonly card: Omit<ModelCard, "kind" | "hasTokenizer" | "hasChatTemplate">;
   /** training_config.yaml as the configuration writes it. */
   readonly config: string;
-  readonly state: TrainerState;
+  /** The trainer's own record; a merged model goes without. */
+  readonly state: TrainerState | undefined;
   /** The base model's folder; undefined when it is out of reach, and then the tokenizer is left out. */
   readonly base: Folder | undefined;
   /** The template that the run used when it is not the base's own. */
@@ -54,7 +61,7 @@ export async function exportFiles(input: ExportInput): Promise<readonly Asset[]>
     ...(await weightFiles(input)),
     textAsset("README.md", card),
     textAsset("training_config.yaml", input.config),
-    textAsset("trainer_state.json", formatTrainerState(input.state)),
+    ...(input.state ? [textAsset("trainer_state.json", formatTrainerState(input.state))] : []),
     ...tokenizer,
   ];
 }
@@ -63,9 +70,21 @@ async function weightFiles({ weights, base }: ExportInput): Promise<readonly Ass
   if (weights.kind === "adapter") {
     return ([ADAPTER_CONFIG, ADAPTER_WEIGHTS] as const).map((name) => memoryAsset(name, weights.files[name]));
   }
-  const config = base && (await requireFile(base, "config.json"));
+  const config = base && (await configFile(await requireFile(base, "config.json"), weights.dtype));
   const generation = await base?.open("generation_config.json");
-  return [config, weights.file, generation].filter((file) => file !== undefined);
+  return [config, ...weights.files, generation].filter((file) => file !== undefined);
+}
+
+const TORCH_NAME: Readonly<Record<FloatDtype, string>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+
+/** The base's config.json with another dtype: transformers loads weights in the type that it names. All else stays as written. */
+async function configFile(config: Asset, dtype: FloatDtype | undefined): Promise<Asset> {
+  if (dtype === undefined) return config;
+  const text = new TextDecoder().decode(await config.read(0, config.size));
+  return textAsset(
+    "config.json",
+    text.replace(/("(?:torch_)?dtype"\s*:\s*)"\w+"/g, `$1"${TORCH_NAME[dtype]}"`),
+  );
 }
 
 /** A download: what to call it and its bytes as they are made. */
@@ -77,7 +96,7 @@ export interface Download {
 /** What a run hands out as one zip that holds a folder of the same name. `step` is given when it is not the last. */
 export function exportZip(
   run: string,
-  kind: "adapter" | "merged" | "checkpoint",
+  kind: "adapter" | "merged" | "model" | "checkpoint",
   files: readonly Asset[],
   step?: number,
 ): Download {
@@ -89,7 +108,10 @@ function textAsset(name: string, text: string): Asset {
   return memoryAsset(name, new TextEncoder().encode(text));
 }
 
-async function tokenizerFiles(base: Folder | undefined, chatTemplate: string | undefined): Promise<Asset[]> {
+export async function tokenizerFiles(
+  base: Folder | undefined,
+  chatTemplate: string | undefined,
+): Promise<Asset[]> {
   const files: Asset[] = [];
   for (const name of base ? TOKENIZER_FILES : []) {
     const file = await base?.open(name);
@@ -100,7 +122,7 @@ async function tokenizerFiles(base: Folder | undefined, chatTemplate: string | u
 }
 
 /** A template stands in a file of its own or, in older models, inside tokenizer_config.json. */
-async function hasChatTemplate(files: readonly Asset[]): Promise<boolean> {
+export async function hasChatTemplate(files: readonly Asset[]): Promise<boolean> {
   if (files.some(({ name }) => name === "chat_template.jinja")) return true;
   const config = files.find(({ name }) => name === "tokenizer_config.json");
   const json = config ? await readJsonObject(config) : {};

@@ -1,9 +1,23 @@
 import { Document } from "yaml";
+import { hubId } from "../lib/hub.ts";
+import type { FloatDtype } from "./dtype.ts";
+
+export interface MergeNote {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly useRslora: boolean;
+  /** The types of the base's adapted matrices, which the adapter was added to. */
+  readonly basePrecision: readonly string[];
+  /** What the merged weights are stored as; "stored" is as in the base. */
+  readonly dtype: FloatDtype | "stored";
+}
 
 /** What the model card says. Everything comes from the run; nothing is looked up. */
 export interface ModelCard {
-  /** What stands beside it: a LoRA adapter, or a whole model. */
-  readonly kind: "adapter" | "model";
+  /** What stands beside it: a LoRA adapter, a whole model that was trained, or the base with an adapter merged in. */
+  readonly kind: "adapter" | "model" | "merged";
+  /** How it was merged, for a merged model. */
+  readonly merge?: MergeNote | undefined;
   readonly run: string;
   /** A Hugging Face id, or the name of a folder. */
   readonly baseModel: string | null;
@@ -16,8 +30,8 @@ export interface ModelCard {
   readonly license: string | null;
   /** Where the engine ran. */
   readonly place: "the browser" | "Node";
-  /** What the GPU calls itself. */
-  readonly device: string;
+  /** What the GPU calls itself; null when that was not kept. */
+  readonly device: string | null;
   readonly steps: number;
   /** The settings that people compare, in the order to show. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -52,12 +66,13 @@ export function formatModelCard(card: ModelCard): string {
   const sections = [
     `---\n${frontMatter(card)}---`,
     `# ${title}`,
-    `${card.kind === "adapter" ? "A LoRA adapter of" : "All weights of"} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    `${WHAT[card.kind]} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    ...(card.merge ? [mergeSentence(card.merge)] : []),
     "## Quick start",
     "With this folder as the working directory:",
     `\`\`\`python\n${quickStart(card)}\n\`\`\``,
     "## Training procedure",
-    `Trained in ${card.place} on ${oneLine(card.device)}, ${card.steps} steps. All settings are in \`training_config.yaml\`, all logged numbers in \`trainer_state.json\`.`,
+    `Trained in ${card.place}${card.device === null ? "" : ` on ${oneLine(card.device)}`}, ${card.steps} steps. All settings are in \`training_config.yaml\`${card.kind === "merged" ? "" : ", all logged numbers in `trainer_state.json`"}.`,
     "### Hyper-parameters",
     table(["setting", "value"], card.settings),
     ...(Object.keys(card.metrics).length > 0
@@ -68,23 +83,39 @@ export function formatModelCard(card: ModelCard): string {
       .map(([name, version]) => `- ${name} ${version}`)
       .join("\n"),
     "## Citations",
-    [PAPERS[card.algorithm], card.kind === "adapter" ? LORA_PAPER : undefined]
+    [PAPERS[card.algorithm], card.kind !== "model" ? LORA_PAPER : undefined]
       .flatMap((paper) => (paper === undefined ? [] : [`- ${paper}`]))
       .join("\n"),
   ];
   return `${sections.join("\n\n")}\n`;
 }
 
+const WHAT: Readonly<Record<ModelCard["kind"], string>> = {
+  adapter: "A LoRA adapter of",
+  model: "All weights of",
+  merged: "All weights, with a LoRA adapter merged in, of",
+};
+
+/** From which numbers the sum was made: a merge into a quantised base would be another model. */
+function mergeSentence({ rank, alpha, useRslora, basePrecision, dtype }: MergeNote): string {
+  const stored = dtype === "stored" ? "as the base has them" : `as ${dtype}`;
+  const scale = `${alpha} / ${useRslora ? `sqrt(${rank})` : rank}`;
+  return `Every adapted matrix is W + ${scale} · B A. W is what the base's own files hold (${basePrecision.join(", ")}), not a 4-bit copy of it, and the sum was rounded once. The weights are stored ${stored}.`;
+}
+
 function frontMatter(card: ModelCard): string {
+  // The hub refuses a commit whose card names a path or a file as a model or dataset.
+  const datasets = card.datasets.filter((name) => hubId(name) !== undefined);
+  const base = card.baseModel !== null && hubId(card.baseModel) !== undefined ? card.baseModel : undefined;
   // YAML 1.1, which the Hub's reader speaks: a name such as `no` or `1e3` must come back as text.
   const document = new Document(
     {
-      ...(card.baseModel === null ? {} : { base_model: card.baseModel }),
+      ...(base === undefined ? {} : { base_model: base }),
       library_name: card.kind === "adapter" ? "peft" : "transformers",
       pipeline_tag: "text-generation",
       model_name: oneLine(card.run),
       tags: [...(card.kind === "adapter" ? ["lora"] : []), card.algorithm, "trl-compatible", "webgpu"],
-      ...(card.datasets.length > 0 ? { datasets: card.datasets } : {}),
+      ...(datasets.length > 0 ? { datasets } : {}),
       ...(card.license === null ? {} : { license: card.license }),
     },
     { version: "1.1" },
@@ -92,8 +123,10 @@ function frontMatter(card: ModelCard): string {
   return document.toString({ lineWidth: 0, directives: false });
 }
 
-/** A program that runs as it stands. JSON text is also a Python string. */
-function quickStart(card: ModelCard): string {
+type Loading = Pick<ModelCard, "kind" | "baseModel" | "hasTokenizer" | "hasChatTemplate" | "examplePrompt">;
+
+/** A program that runs as it stands beside `folder`, or in it. JSON text is also a Python string. */
+export function quickStart(card: Loading, folder = "."): string {
   const prompt = JSON.stringify(card.examplePrompt);
   const inputs = card.hasChatTemplate
     ? [
@@ -102,31 +135,31 @@ function quickStart(card: ModelCard): string {
       ]
     : [`inputs = tokenizer(${prompt}, return_tensors="pt")`];
   return [
-    ...(card.kind === "adapter" ? loadAdapter(card) : loadModel(card)),
+    ...(card.kind === "adapter" ? loadAdapter(card, folder) : loadModel(card, folder)),
     ...inputs,
     "output = model.generate(**inputs, max_new_tokens=128)",
     'print(tokenizer.decode(output[0][inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
   ].join("\n");
 }
 
-function loadAdapter(card: ModelCard): readonly string[] {
+function loadAdapter(card: Loading, folder: string): readonly string[] {
   return [
     "from peft import PeftModel",
     "from transformers import AutoModelForCausalLM, AutoTokenizer",
     "",
     `base = ${JSON.stringify(card.baseModel ?? "path/to/base-model")}  # a Hugging Face id, or the folder of the base model`,
-    'adapter = "."',
+    `adapter = ${JSON.stringify(folder)}`,
     `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? "adapter" : "base"})`,
     "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)",
   ];
 }
 
-function loadModel(card: ModelCard): readonly string[] {
+function loadModel(card: Loading, folder: string): readonly string[] {
   return [
     "from transformers import AutoModelForCausalLM, AutoTokenizer",
     "",
-    `tokenizer = AutoTokenizer.from_pretrained(${card.hasTokenizer ? '"."' : JSON.stringify(card.baseModel ?? "path/to/base-model")})`,
-    'model = AutoModelForCausalLM.from_pretrained(".")',
+    `tokenizer = AutoTokenizer.from_pretrained(${JSON.stringify(card.hasTokenizer ? folder : (card.baseModel ?? "path/to/base-model"))})`,
+    `model = AutoModelForCausalLM.from_pretrained(${JSON.stringify(folder)})`,
   ];
 }
 

@@ -129,33 +129,41 @@ export function nf4Layout(elements: number): Omit<Nf4Parts, "offset"> & { readon
 }
 
 /**
- * Quantises a row-major matrix to NF4 with double quantisation (QLoRA): the mean of the blocks' absmax is subtracted, and
- * the rest is kept in 8 bits of the dynamic map with an f32 scale for each 256 blocks.
- * Source: Dettmers et al., arXiv:2305.14314, section 3.
+ * The second quantisation of QLoRA: the mean of the blocks' absmax is subtracted, and the rest is kept in 8 bits of the
+ * dynamic map with an f32 scale for each 256 blocks. `words` are those behind the codes of a matrix of `elements` elements:
+ * scale codes, scales and map. Source: Dettmers et al., arXiv:2305.14314, section 3.
  */
-export function quantizeNf4(values: Float32Array): Nf4 {
-  const { codes, absmax } = nf4Blocks(values);
-  const { scaleCodes, scales, map: mapAt, words: size } = nf4Layout(values.length);
-  const words = new Uint32Array(size);
+export function quantizeScales(absmax: Float32Array, elements: number): Nf4 {
+  const { scaleCodes, scales, map: mapAt, words: size } = nf4Layout(elements);
+  const words = new Uint32Array(size - scaleCodes);
   const floats = new Float32Array(words.buffer);
-  for (let i = 0; i < codes.length; i++) {
-    words[i >> 3] = (words[i >> 3] ?? 0) | ((codes[i] ?? 0) << (4 * (i & 7)));
-  }
   const map = signedDynamicMap();
-  floats.set(map, mapAt);
+  floats.set(map, mapAt - scaleCodes);
   const offset = Math.fround(absmax.reduce((sum, value) => sum + value, 0) / Math.max(1, absmax.length));
   const rest = absmax.map((value) => value - offset);
   for (let start = 0; start < rest.length; start += SCALE_BLOCK) {
     const end = Math.min(start + SCALE_BLOCK, rest.length);
     let largest = 0;
     for (let b = start; b < end; b++) largest = Math.max(largest, Math.abs(rest[b] ?? 0));
-    floats[scales + start / SCALE_BLOCK] = largest;
+    floats[scales - scaleCodes + start / SCALE_BLOCK] = largest;
     for (let b = start; b < end; b++) {
       const code = nearestIndex(map, largest > 0 ? (rest[b] ?? 0) / largest : 0);
-      words[scaleCodes + (b >> 2)] = (words[scaleCodes + (b >> 2)] ?? 0) | (code << (8 * (b & 3)));
+      words[b >> 2] = (words[b >> 2] ?? 0) | (code << (8 * (b & 3)));
     }
   }
   return { words, layout: { scaleCodes, scales, map: mapAt, offset } };
+}
+
+/** Quantises a row-major matrix to NF4 with double quantisation. What shaders/quantize does on the GPU, to the bit. */
+export function quantizeNf4(values: Float32Array): Nf4 {
+  const { codes, absmax } = nf4Blocks(values);
+  const { words: behind, layout } = quantizeScales(absmax, values.length);
+  const words = new Uint32Array(layout.scaleCodes + behind.length);
+  for (let i = 0; i < codes.length; i++) {
+    words[i >> 3] = (words[i >> 3] ?? 0) | ((codes[i] ?? 0) << (4 * (i & 7)));
+  }
+  words.set(behind, layout.scaleCodes);
+  return { words, layout };
 }
 
 /** The f32 scale of each block of 64, rounded after the product and after the sum as a shader without fused operations does. */

@@ -19,6 +19,8 @@ export interface TensorSource extends TensorInfo {
   readonly file: string;
   /** Bytes of the whole tensor. */
   readonly byteLength: number;
+  /** Where its bytes begin, if they lie in one piece in a file: tensors side by side can be read together. */
+  readonly place?: { readonly asset: Asset; readonly start: number };
   /** Little-endian bytes [start, end) of the tensor, all of it by default. Throws `file-invalid`. */
   bytes(start?: number, end?: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Elements [start, end) as float32, all by default. Throws `file-invalid` for types that are not floats. */
@@ -71,6 +73,7 @@ function tensorSource(asset: Asset, info: TensorInfo, from: number, to: number):
     ...info,
     file: asset.name,
     byteLength,
+    place: { asset, start: from },
     bytes,
     floats: async (start = 0, end = byteLength / size) =>
       decodeFloats(await bytes(start * size, end * size), info.dtype, `${asset.name}: ${info.name}`),

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import type { Gpu } from "./device.ts";
 import { alignedBytes, type Tensor } from "./tensor.ts";
 
 /** A tensor of a recording and the operations (inclusive) between which its bytes must be kept. */
@@ -18,6 +19,40 @@ export interface Layout {
   readonly slots: readonly Slot[];
   /** Bytes needed in each chunk (a buffer of its own). */
   readonly chunks: readonly number[];
+}
+
+/**
+ * The memory in which programs that never run at the same time have their tensors. Nothing in it outlives a program, so
+ * training, generation and scoring share one.
+ */
+export class Arena {
+  readonly #gpu: Gpu;
+  readonly #chunks: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /**
+   * Buffers of at least these sizes. One that is too small stays for the programs that are bound to it, and a new one is
+   * made: whoever knows what will be needed takes the largest first.
+   */
+  take(sizes: readonly number[]): readonly GPUBuffer[] {
+    return sizes.map((bytes, i) => {
+      const own = this.#chunks[i];
+      if (own && own.size >= bytes) return own;
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      const made = this.#gpu.createBuffer(`arena.${i}`, bytes, usage);
+      this.#chunks[i] = made;
+      return made;
+    });
+  }
+}
+
+/** Chunk by chunk the larger of each: what an arena must have for all of these to share it. */
+export function sharedSizes(...all: readonly (readonly number[])[]): readonly number[] {
+  const length = Math.max(0, ...all.map((sizes) => sizes.length));
+  return Array.from({ length }, (_, i) => Math.max(...all.map((sizes) => sizes[i] ?? 0)));
 }
 
 /**
@@ -42,7 +77,7 @@ export function layOut(lifetimes: readonly Lifetime[], maxChunk: number, maxBind
         "gpu-out-of-memory",
         `${tensor.label} needs ${bytes} bytes in one piece; this GPU allows ${Math.min(maxChunk, maxBinding)}. ` +
           "Use a smaller batch or a shorter maximum length.",
-        { details: { tensor: tensor.label, bytes } },
+        { details: { tensor: tensor.label, bytes, limit: Math.min(maxChunk, maxBinding) } },
       );
     }
     for (let c = 0; ; c++) {

@@ -24,6 +24,9 @@ const WANTED = {
 } as const;
 type WantedLimit = keyof typeof WANTED;
 
+/** Bytes that are read back at a time. */
+const READ_SLICE = 4 * 2 ** 20;
+
 /** WebGPU's guaranteed limits, to force them in tests. */
 export const DEFAULT_LIMITS: Readonly<Record<WantedLimit, number>> = {
   maxStorageBufferBindingSize: 128 * 2 ** 20,
@@ -41,21 +44,32 @@ export interface GpuOptions {
   readonly withoutFeatures?: readonly GPUFeatureName[];
 }
 
+/**
+ * Bytes of the largest tensor: what a buffer and a binding may have, in whole steps of the binding alignment. Some drivers'
+ * limits are no whole steps, such as 2^31 - 4.
+ */
+export function largestTensor({ limits }: Pick<Capabilities, "limits">): number {
+  return 256 * Math.floor(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / 256);
+}
+
 /** The one owner of a device: buffers, pipelines, errors and counts go through it. */
 export class Gpu {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
   readonly pipelines: PipelineCache;
+  /** Nothing is allocated and nothing that is written is kept: what is costly to make need not be made. */
+  readonly isDry: boolean;
   /** Running totals, so that a benchmark can show that a step creates nothing. */
-  readonly counts = { buffers: 0, bytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
+  readonly counts = { buffers: 0, bytes: 0, peakBytes: 0, bindGroups: 0, submits: 0, dispatches: 0 };
   #failure: AppError | undefined;
   #onLost: ((error: AppError) => void) | undefined;
   #closing = false;
-  /** Buffers since `freedOnError` was called; undefined outside. */
-  #created: Set<GPUBuffer> | undefined;
+  /** Buffers since each call of `owned` that is running, the innermost last. */
+  readonly #created: Set<GPUBuffer>[] = [];
 
-  constructor(device: GPUDevice, capabilities: Capabilities) {
+  constructor(device: GPUDevice, capabilities: Capabilities, isDry = false) {
     this.device = device;
+    this.isDry = isDry;
     this.capabilities = capabilities;
     this.pipelines = new PipelineCache(device);
     device.addEventListener("uncapturederror", (event) => {
@@ -97,28 +111,54 @@ export class Gpu {
   createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     this.counts.buffers += 1;
     this.counts.bytes += size;
+    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     const buffer = this.device.createBuffer({ label, size, usage });
-    this.#created?.add(buffer);
+    for (const created of this.#created) created.add(buffer);
     return buffer;
   }
 
-  #free(buffer: GPUBuffer): void {
-    this.#created?.delete(buffer);
+  free(buffer: GPUBuffer): void {
+    for (const created of this.#created) created.delete(buffer);
     this.counts.bytes -= buffer.size;
     buffer.destroy();
   }
 
-  /** Runs `allocate`. When it throws, every buffer that it made is freed: something smaller may be tried. One at a time. */
-  async freedOnError<T>(allocate: () => Promise<T>): Promise<T> {
-    const created = new Set<GPUBuffer>();
-    this.#created = created;
+  /**
+   * Whether the device gives buffers of these sizes all at once. They are freed again, and are in no count. Throws
+   * `gpu-out-of-memory`.
+   */
+  async probe(sizes: readonly number[]): Promise<void> {
+    const { buffers, peakBytes } = this.counts;
+    const made: GPUBuffer[] = [];
     try {
-      return await allocate();
+      await this.guarded("A try at the planned memory", () => {
+        for (const size of sizes) made.push(this.createBuffer("probe", size, GPUBufferUsage.STORAGE));
+      });
+    } finally {
+      for (const buffer of made) this.free(buffer);
+      Object.assign(this.counts, { buffers, peakBytes });
+    }
+    await this.idle();
+  }
+
+  /**
+   * Runs `allocate`, and gives with its value what frees every buffer that it made. Those are freed at once when it throws:
+   * something smaller may be tried. Calls may lie within one another, but not overlap.
+   */
+  async owned<T>(allocate: () => T | Promise<T>): Promise<{ readonly value: T; free(): void }> {
+    const created = new Set<GPUBuffer>();
+    const free = () => {
+      for (const buffer of [...created]) this.free(buffer);
+      created.clear();
+    };
+    this.#created.push(created);
+    try {
+      return { value: await allocate(), free };
     } catch (error) {
-      for (const buffer of created) this.#free(buffer);
+      free();
       throw error;
     } finally {
-      this.#created = undefined;
+      this.#created.splice(this.#created.indexOf(created), 1);
     }
   }
 
@@ -128,13 +168,12 @@ export class Gpu {
    */
   tensor(label: string, shape: readonly number[]): Tensor {
     const size = Math.max(256, alignedBytes(4 * numel(shape)));
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.capabilities.limits;
-    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const most = largestTensor(this.capabilities);
     if (size > most) {
       throw new AppError(
         "gpu-out-of-memory",
         `${label} needs ${size} bytes in one piece; this GPU allows ${most}.`,
-        { details: { tensor: label, bytes: size } },
+        { details: { tensor: label, bytes: size, limit: most } },
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -153,26 +192,32 @@ export class Gpu {
     );
   }
 
-  /** Reads a tensor back, waiting for all submitted work. For exports, checkpoints and tests; never in the loop. */
+  /**
+   * Reads a tensor back, a slice at a time, waiting for all submitted work. For exports, checkpoints and tests; never in the
+   * loop.
+   */
   async read(tensor: Tensor, bytes = tensor.bytes, byteOffset = 0): Promise<ArrayBuffer> {
     const size = Math.ceil(bytes / 4) * 4;
-    const staging = this.createBuffer(
-      `${tensor.label}.staging`,
-      size,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    );
-    const encoder = this.device.createCommandEncoder();
-    const { buffer, offset } = placeOf(tensor);
-    encoder.copyBufferToBuffer(buffer, offset + byteOffset, staging, 0, size);
-    this.device.queue.submit([encoder.finish()]);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.createBuffer(`${tensor.label}.staging`, stagingBytes(bytes), usage);
+    const result = new Uint8Array(bytes);
     try {
-      await staging.mapAsync(GPUMapMode.READ);
-      return staging.getMappedRange().slice(0, bytes);
+      for (let at = 0; at < size; at += READ_SLICE) {
+        const encoder = this.device.createCommandEncoder();
+        const { buffer, offset } = placeOf(tensor);
+        const part = Math.min(size - at, READ_SLICE);
+        encoder.copyBufferToBuffer(buffer, offset + byteOffset + at, staging, 0, part);
+        this.device.queue.submit([encoder.finish()]);
+        await staging.mapAsync(GPUMapMode.READ, 0, part);
+        result.set(new Uint8Array(staging.getMappedRange(0, part), 0, Math.min(part, bytes - at)), at);
+        staging.unmap();
+      }
+      return result.buffer;
     } catch (cause) {
       await this.explain();
       throw new AppError("gpu-error", `Could not read ${tensor.label} back from the GPU`, { cause });
     } finally {
-      this.#free(staging);
+      this.free(staging);
     }
   }
 
@@ -219,6 +264,11 @@ async function settle<T>(
   } catch (error) {
     return { ok: false, error };
   }
+}
+
+/** What reading so many bytes back takes on the device meanwhile. */
+export function stagingBytes(bytes: number): number {
+  return Math.min(READ_SLICE, Math.ceil(bytes / 4) * 4);
 }
 
 export function placeOf(tensor: Tensor) {

@@ -1,10 +1,10 @@
 import { invariant } from "../lib/errors.ts";
-import { layOut } from "./arena.ts";
+import { Arena, layOut, sharedSizes } from "./arena.ts";
 import { type Gpu, placeOf } from "./device.ts";
 import { variantKey } from "./kernel.ts";
 import type { Op, Recorder } from "./recorder.ts";
 import { encodeScalars, STEP_BYTES, STEP_FIELDS, type StepValues } from "./step.ts";
-import { alignedBytes } from "./tensor.ts";
+import { alignedBytes, type Tensor } from "./tensor.ts";
 
 interface Dispatch {
   readonly pipeline: GPUComputePipeline;
@@ -132,42 +132,45 @@ export class Program {
   }
 }
 
-/** The bytes that recordings need in the arena when they share it, chunk by chunk, before anything is allocated. */
+/**
+ * The bytes that recordings need in the arena when they share it, chunk by chunk, before anything is allocated. `of` leaves
+ * tensors out, to see what they take.
+ */
 export function arenaBytes(
   gpu: Pick<Gpu, "capabilities">,
   recorders: readonly Recorder[],
+  of: (tensor: Tensor) => boolean = () => true,
 ): readonly number[] {
-  const chunks: number[] = [];
-  for (const recorder of recorders) {
-    layOutFor(gpu, recorder).chunks.forEach((bytes, i) => {
-      chunks[i] = Math.max(chunks[i] ?? 0, bytes);
-    });
-  }
-  return chunks;
+  return sharedSizes(...recorders.map((recorder) => layOutFor(gpu, recorder, of).chunks));
 }
 
-/** All bytes that planPrograms would allocate for these recordings. */
-export function programBytes(gpu: Pick<Gpu, "capabilities">, recorders: readonly Recorder[]): number {
-  const arena = arenaBytes(gpu, recorders).reduce((sum, bytes) => sum + bytes, 0);
-  return arena + STEP_BYTES + layOutParams(recorders).bytes;
+/** All bytes that planPrograms would allocate for these recordings beside the arena, buffer by buffer. */
+export function programBytes(recorders: readonly Recorder[]): readonly number[] {
+  return [STEP_BYTES, layOutParams(recorders).bytes];
 }
 
-function layOutFor(gpu: Pick<Gpu, "capabilities">, recorder: Recorder) {
+function layOutFor(
+  gpu: Pick<Gpu, "capabilities">,
+  recorder: Recorder,
+  of: (tensor: Tensor) => boolean = () => true,
+) {
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.capabilities.limits;
-  return layOut(recorder.lifetimes(), Math.min(maxBufferSize, 2 ** 30), maxStorageBufferBindingSize);
+  const lifetimes = recorder.lifetimes().filter(({ tensor }) => of(tensor));
+  return layOut(lifetimes, Math.min(maxBufferSize, 2 ** 30), maxStorageBufferBindingSize);
 }
 
 /**
  * Plans recordings that never run at the same time: one arena for all, sized for the largest; all pipelines compiled;
  * all parameters uploaded; all bind groups made. Throws `gpu-out-of-memory`, `shader-invalid`.
  */
-export async function planPrograms(gpu: Gpu, recorders: readonly Recorder[]): Promise<readonly Program[]> {
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+export async function planPrograms(
+  gpu: Gpu,
+  recorders: readonly Recorder[],
+  arena: Arena = new Arena(gpu),
+): Promise<readonly Program[]> {
   const sizes = arenaBytes(gpu, recorders);
   const stepBuffer = gpu.createBuffer("step", STEP_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-  const chunks = await gpu.guarded("Memory plan", () =>
-    sizes.map((bytes, i) => gpu.createBuffer(`arena.${i}`, bytes, usage)),
-  );
+  const chunks = await gpu.guarded("Scratch memory", () => arena.take(sizes));
   for (const recorder of recorders) {
     for (const { tensor, chunk, offset } of layOutFor(gpu, recorder).slots) {
       tensor.place = { buffer: chunks[chunk] as GPUBuffer, offset };

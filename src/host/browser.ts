@@ -7,10 +7,14 @@ import { createBrowserUserCode } from "./browser_user_code.ts";
 import { type DataFolder, openDataFolder } from "./folder_dataset.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
+import type { FileProgress } from "./hub_connection.ts";
+import type { HubLibrary } from "./hub_store.ts";
+import { opfsHubStore } from "./opfs_store.ts";
 import { rememberedHub } from "./remembered_hub.ts";
 import { shareProcessing } from "./shared_user_code.ts";
 import { assetText } from "./text.ts";
-import { openUrl, type UrlOptions, urlFolder } from "./url_asset.ts";
+import { openUrl, urlFolder } from "./url_asset.ts";
+import type { UrlOptions } from "./web_request.ts";
 
 export interface BrowserHostOptions {
   /** Where the app is served, with a slash at the end: models/NAME and datasets/NAME.jsonl under it are known by name. */
@@ -21,6 +25,8 @@ export interface BrowserHostOptions {
   /** See BrowserUserCodeOptions. */
   readonly openSandboxPort: () => Promise<MessagePort>;
   readonly url?: UrlOptions;
+  /** See HubOptions. */
+  readonly onProgress?: (progress: FileProgress) => void;
 }
 
 /** What is kept in memory of a dataset's file once it was read: data is read again at each change of the settings. */
@@ -40,8 +46,16 @@ export interface BrowserHost extends Host {
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
-  /** Where names are looked for that are nowhere here. */
-  setHub(endpoint: string): void;
+  /** Where names are looked for that are nowhere here; the token is that of this endpoint alone. */
+  setHub(endpoint: string, token?: string | null): void;
+  /** The hub that was set. Throws `config-invalid` when none was. */
+  hub(): Hub;
+  /** The same hub, asked with another token. */
+  hubWith(token: string): Hub;
+  /** Looks again at what is kept, after something was deleted. */
+  forgetHub(): void;
+  /** What is kept of hubs; undefined where the browser keeps nothing. */
+  readonly store: HubLibrary | undefined;
 }
 
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
@@ -55,7 +69,25 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   };
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
-  let hub: (Hub & { readonly endpoint: string }) | undefined;
+  const store = database && opfsHubStore(database, () => Date.now());
+  let hub: (Hub & { readonly endpoint: string; readonly token: string | null }) | undefined;
+  const open = (endpoint: string, token: string | null): Hub => {
+    const { retryDelays } = url ?? {};
+    const { onProgress } = options;
+    return createHub(
+      {
+        ...{ endpoint, inPage: true, keepUpTo: KEPT_DATA, token: token ?? undefined },
+        ...(retryDelays && { retryDelays }),
+        ...(onProgress && { onProgress }),
+        onNote: (text) => log("warn", text),
+      },
+      store,
+    );
+  };
+  const requireHub = () => {
+    if (hub) return hub;
+    throw new AppError("config-invalid", "No hub is set, so there is nothing to look the name up in.");
+  };
   const hubFor = (name: string): Hub | undefined => (hubId(name) ? hub : undefined);
   return {
     openModel: async (name, revision) =>
@@ -79,12 +111,17 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     addDataFolder: (name, files) => void dataFolders.set(name, files),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
     addCode: (name, file) => void code.set(plainName(name), file),
-    setHub: (endpoint) => {
-      if (endpoint === hub?.endpoint) return;
-      const { retryDelays } = url ?? {};
-      const options = { endpoint, inPage: true, keepUpTo: KEPT_DATA, ...(retryDelays && { retryDelays }) };
-      hub = { ...rememberedHub(createHub(options)), endpoint };
+    setHub: (endpoint, token = null) => {
+      if (endpoint === hub?.endpoint && token === hub.token) return;
+      hub = { ...rememberedHub(open(endpoint, token)), endpoint, token };
     },
+    forgetHub: () => {
+      if (hub)
+        hub = { ...rememberedHub(open(hub.endpoint, hub.token)), endpoint: hub.endpoint, token: hub.token };
+    },
+    hub: requireHub,
+    hubWith: (token) => open(requireHub().endpoint, token),
+    store,
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,
@@ -137,7 +174,7 @@ function missing(what: string, name: string, added: ReadonlyMap<string, unknown>
 
 /** What the browser says of its storage, in bytes. Undefined where it says nothing. */
 export async function storageSpace(): Promise<{ used: number; free: number } | undefined> {
-  const { usage, quota } = (await navigator.storage?.estimate?.()) ?? {};
+  const { usage, quota } = (await globalThis.navigator?.storage?.estimate?.()) ?? {};
   return usage === undefined || quota === undefined
     ? undefined
     : { used: usage, free: Math.max(0, quota - usage) };

@@ -1,6 +1,6 @@
-import { AppError, invariant } from "../lib/errors.ts";
+import { invariant } from "../lib/errors.ts";
 import type { Asset, DatasetAsset, DatasetPart } from "./host.ts";
-import { chooseFiles } from "./hub_dataset.ts";
+import { chooseFiles, datasetLayout } from "./hub_dataset.ts";
 import { assetText } from "./text.ts";
 
 /** A folder of data files of this device. */
@@ -17,18 +17,16 @@ export interface DataFolder {
  */
 export async function openDataFolder(folder: DataFolder, part: DatasetPart): Promise<DatasetAsset> {
   const { name, paths } = folder;
-  const chosen = await chooseFiles(name, part, {
+  const layout = await datasetLayout(name, {
     paths,
     local: true,
     readReadme: async () =>
       paths.includes("README.md") ? assetText(await folder.open("README.md")) : undefined,
     readConverted: () => Promise.resolve(undefined),
   });
+  const chosen = chooseFiles(name, part, layout);
   const assets: Asset[] = [];
-  for (const file of chosen.files) {
-    if (!("path" in file)) throw new AppError("dataset-invalid", `${name} names a file of another place.`);
-    assets.push({ ...(await folder.open(file.path)), name: file.path });
-  }
+  for (const path of chosen.paths) assets.push({ ...(await folder.open(path)), name: path });
   const [first, ...more] = assets;
   invariant(first !== undefined, "a split has a file");
   return { ...first, more, local: true, part: chosen.part };

@@ -11,6 +11,15 @@ export interface Asset {
   readonly size: number;
   /** Bytes [start, end). Throws `file-invalid` when the source is shorter than it said. */
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Present for a file that is fetched as it is read, and kept on this device. */
+  readonly stored?: {
+    /** How many of its bytes are here. */
+    bytes(): number;
+    /** Brings all of it here. Throws `storage-full`, `network`, `file-invalid`. */
+    fetch(): Promise<void>;
+    /** From now on what is not here is read without being kept. */
+    leave(): void;
+  };
 }
 
 /** Which rows of a dataset with subsets and splits are meant. */
@@ -43,6 +52,8 @@ export interface Folder {
   readonly revision?: string;
   /** Bytes of each file, for a repository whose files are fetched as they are read. */
   readonly sizes?: ReadonlyMap<string, number>;
+  /** How many bytes of a file are on this device, for such a repository; nothing is fetched to say so. */
+  readonly stored?: (file: string) => Promise<number>;
   /** Sorted names; a web server, which cannot list, gives those that were found so far. */
   list(): Promise<readonly string[]>;
   /** A plain file name. Undefined when the folder has no such file. */

@@ -1,21 +1,14 @@
 import { AppError, invariant } from "../lib/errors.ts";
-import { hubId, type RepositoryId } from "../lib/hub.ts";
+import { hubId } from "../lib/hub.ts";
+import { sizeOf } from "../lib/spans.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder } from "./host.ts";
-import { type ChosenFile, type ChosenFiles, chooseFiles } from "./hub_dataset.ts";
-import { endpointName, refusal, unreachable } from "./hub_errors.ts";
-import { openUrl, type UrlOptions } from "./url_asset.ts";
-
-export interface HubOptions {
-  /** HUB_ENDPOINT, or a mirror. */
-  readonly endpoint: string;
-  /** Sent to the endpoint's origin alone: fetch drops it on a redirect to another one. */
-  readonly token?: string | undefined;
-  readonly retryDelays?: readonly number[];
-  /** Where its words are read: a page has neither a token nor an environment, and is told of what it has. */
-  readonly inPage?: boolean;
-  /** Files of datasets up to this many bytes are kept in memory once they are read; 32 MiB when absent. */
-  readonly keepUpTo?: number;
-}
+import { type Connection, connect, type HubOptions, textOf, whoAmI } from "./hub_connection.ts";
+import { chooseFiles, type DatasetLayout, datasetLayout } from "./hub_dataset.ts";
+import { fetchListing, subjectOf } from "./hub_listing.ts";
+import type { Asked, HubStore, Repository, RepositoryFile, RepositoryKind } from "./hub_store.ts";
+import { type KeptSource, keptAsset } from "./kept_asset.ts";
+import { streamSpan } from "./range_stream.ts";
+import { openUrl } from "./url_asset.ts";
 
 /** Models and datasets of the Hugging Face hub, read by ranges. Uses fetch alone, so that it works in browsers and Node. */
 export interface Hub {
@@ -25,67 +18,79 @@ export interface Hub {
   openModel(name: string, revision?: string | null): Promise<Folder>;
   /** The files of one split. Throws as openModel does, and `config-invalid` for a subset or split that there is not. */
   openDataset(name: string, part: DatasetPart): Promise<DatasetAsset>;
+  /**
+   * The commit that a name and revision mean, and what lies in it. A branch means what it meant when it was last looked up;
+   * `fresh` looks it up again. Throws `file-missing`, `access-denied`, `network`.
+   */
+  lookUp(kind: RepositoryKind, name: string, revision?: string | null, fresh?: boolean): Promise<Repository>;
+  /** The subsets and splits of a dataset, and the repository that has their files. Throws as lookUp, and `dataset-invalid`. */
+  layoutOf(
+    name: string,
+    revision?: string | null,
+    fresh?: boolean,
+  ): Promise<{
+    readonly repository: Repository;
+    readonly source: Repository;
+    readonly layout: DatasetLayout;
+  }>;
+  /** Whose token it is. Throws `access-denied`, `network`. */
+  whoAmI(): Promise<string>;
 }
 
-/** One commit of a repository, and what lies in it. */
-interface Repository {
-  readonly kind: RepositoryKind;
-  /** The canonical id: `gsm8k` is openai/gsm8k. */
-  readonly id: string;
-  readonly commit: string;
-  /** A revision was asked for; the hub converts the newest one only. */
-  readonly pinned: boolean;
-  /** Paths, with their sizes where the hub says them. */
-  readonly files: ReadonlyMap<string, number | undefined>;
-}
+/** The branch that the hub's own conversion to Parquet lies in. */
+const CONVERTED = "refs/convert/parquet";
 
-export type RepositoryKind = "models" | "datasets";
-
-/** The hub at one endpoint, asked with one token. */
-interface Connection {
-  readonly base: URL;
-  readonly keepUpTo: number | undefined;
-  readonly settingName: string;
-  /** What `openUrl` needs; `what` is what messages call the thing that is fetched. */
-  options(what: string): UrlOptions;
-}
-
-function connect({ endpoint, token, retryDelays, inPage = false, keepUpTo }: HubOptions): Connection {
-  const base = new URL(endpoint.endsWith("/") ? endpoint : `${endpoint}/`);
-  const hasToken = token !== undefined;
-  return {
-    ...{ base, keepUpTo, settingName: endpointName(inPage) },
-    options: (what) => ({
-      ...(hasToken && { headers: { authorization: `Bearer ${token}` } }),
-      ...(retryDelays && { retryDelays }),
-      explain: (url, response, cause) =>
-        response === undefined
-          ? unreachable(url, { what, inPage, cause })
-          : refusal(response, { what, base, hasToken, inPage }),
-    }),
-  };
-}
-
-export function createHub(options: HubOptions): Hub {
+/** With a store, what is fetched is kept, and what is kept is not asked for again. */
+export function createHub(options: HubOptions, store?: HubStore): Hub {
   const connection = connect(options);
+  const lookUp: Hub["lookUp"] = (kind, name, revision, fresh = false) =>
+    look(connection, store, askedFor(connection, kind, name, revision), fresh);
+  const layoutOf: Hub["layoutOf"] = async (name, revision, fresh) => {
+    const repository = await lookUp("datasets", name, revision, fresh);
+    const { id, files } = repository;
+    let source = repository;
+    const layout = await datasetLayout(id, {
+      paths: files.map(({ path }) => path),
+      readReadme: async () => {
+        const readme = await openFile(connection, store, repository, "README.md");
+        return readme && textOf(readme);
+      },
+      readConverted: async () => {
+        // The hub converts what is newest alone.
+        if (askedFor(connection, "datasets", name, revision).revision !== null) return undefined;
+        const asked = askedFor(connection, "datasets", id, CONVERTED);
+        const converted = await lookIfThere(connection, store, asked, fresh ?? false);
+        source = converted ?? repository;
+        return converted?.files.map(({ path }) => path);
+      },
+    });
+    return { repository, source, layout };
+  };
   return {
     host: connection.base.host,
+    lookUp,
+    layoutOf,
+    whoAmI: () => whoAmI(connection),
     openModel: async (name, revision) => {
-      const repository = await look(connection, "models", idOf(name, revision));
-      const plain = [...repository.files.keys()].filter((path) => !path.includes("/")).sort();
+      const repository = await lookUp("models", name, revision);
+      const plain = repository.files.filter(({ path }) => !path.includes("/"));
+      const names = plain.map(({ path }) => path).sort();
       return {
         name,
         revision: repository.commit,
-        sizes: new Map(plain.map((path) => [path, repository.files.get(path) ?? 0])),
-        list: () => Promise.resolve(plain),
-        open: async (file) => (plain.includes(file) ? openFile(connection, repository, file) : undefined),
+        sizes: new Map(plain.map(({ path, size }) => [path, size ?? 0])),
+        list: () => Promise.resolve(names),
+        stored: (file) => storedBytes(store, repository, file),
+        open: async (file) =>
+          names.includes(file) ? openFile(connection, store, repository, file) : undefined,
       };
     },
     openDataset: async (name, part) => {
-      const repository = await look(connection, "datasets", idOf(name));
-      const chosen = await filesOf(connection, repository, part);
+      const { repository, source, layout } = await layoutOf(name);
+      const chosen = chooseFiles(repository.id, part, layout);
+      await store?.want?.(source, chosen.paths);
       const assets: Asset[] = [];
-      for (const file of chosen.files) assets.push(await openChosen(connection, repository, file));
+      for (const path of chosen.paths) assets.push(await openChosen(connection, store, source, path));
       const [first, ...more] = assets;
       invariant(first !== undefined, "a split has a file");
       return { ...first, more, part: chosen.part };
@@ -93,52 +98,124 @@ export function createHub(options: HubOptions): Hub {
   };
 }
 
-/** The answer to a question as JSON; undefined when there is nothing. */
-async function ask({ base, options, settingName }: Connection, path: string, what: string): Promise<unknown> {
-  const asset = await openUrl(new URL(path, base), options(what));
-  if (asset === undefined) return undefined;
-  try {
-    return JSON.parse(await textOf(asset));
-  } catch (cause) {
-    if (cause instanceof AppError) throw cause;
-    throw new AppError(
-      "network",
-      `${base.host} did not answer as a Hugging Face hub when asked for ${what}. Is ${settingName} right?`,
-      { details: { host: base.host, what }, cause },
-    );
+function askedFor(
+  { endpoint }: Connection,
+  kind: RepositoryKind,
+  name: string,
+  revision?: string | null,
+): Asked {
+  const id = hubId(name);
+  if (id === undefined) {
+    throw new AppError("file-missing", `"${name}" is no name of the hub: those have the form owner/name.`);
   }
+  const given = id.revision ?? revision ?? null;
+  return { endpoint, kind, id: id.id, revision: given === "main" ? null : given };
 }
 
-const textOf = async (asset: Asset): Promise<string> =>
-  new TextDecoder().decode(await asset.read(0, asset.size));
+async function lookIfThere(
+  connection: Connection,
+  store: HubStore | undefined,
+  asked: Asked,
+  fresh: boolean,
+): Promise<Repository | undefined> {
+  const known = fresh ? undefined : await store?.find(asked);
+  if (known !== undefined) return known;
+  const repository = await fetchListing(connection, asked.kind, asked.id, asked.revision);
+  if (repository !== undefined) await store?.keep(repository, asked);
+  return repository;
+}
 
 async function look(
   connection: Connection,
-  kind: RepositoryKind,
-  { id, revision }: RepositoryId,
+  store: HubStore | undefined,
+  asked: Asked,
+  fresh: boolean,
 ): Promise<Repository> {
-  const { base } = connection;
-  const what = `the ${kind === "models" ? "model" : "dataset"} ${id}`;
-  const at = revision === undefined ? "" : `/revision/${encodeURIComponent(revision)}`;
-  const info = await ask(connection, `api/${kind}/${id}${at}?blobs=true`, what);
-  if (info !== undefined) return readInfo(base, kind, { id, revision }, info);
-  const which = revision === undefined ? what : `${what} at the revision ${revision}`;
-  throw new AppError("file-missing", `${base.host} does not have ${which}. Check the spelling.`, {
-    details: { host: base.host, id, revision },
+  const repository = await lookIfThere(connection, store, asked, fresh);
+  if (repository !== undefined) return repository;
+  const { host } = connection.base;
+  const { kind, id, revision } = asked;
+  const { what } = subjectOf(connection, kind, id);
+  const which = revision === null ? what : `${what} at the revision ${revision}`;
+  throw new AppError("file-missing", `${host} does not have ${which}. Check the spelling.`, {
+    details: { host, id, revision: revision ?? undefined },
   });
 }
 
-async function openFile(
-  { base, options }: Connection,
-  { kind, id, commit, files }: Repository,
+const fileOf = ({ files }: Repository, path: string): RepositoryFile | undefined =>
+  files.find((file) => file.path === path);
+
+async function storedBytes(
+  store: HubStore | undefined,
+  repository: Repository,
   path: string,
-  keepUpTo?: number,
+): Promise<number> {
+  const file = fileOf(repository, path);
+  if (file === undefined || file.size === null) return 0;
+  const kept = await store?.open(repository, { ...file, size: file.size });
+  return kept ? sizeOf(kept.verified ? [[0, kept.size]] : kept.present) : 0;
+}
+
+/** Undefined when the repository has no such file. With a store nothing is asked before it is read. */
+async function openFile(
+  connection: Connection,
+  store: HubStore | undefined,
+  repository: Repository,
+  path: string,
 ): Promise<Asset | undefined> {
+  const file = fileOf(repository, path);
+  if (file === undefined) return undefined;
+  const { size } = file;
+  const kept = size === null ? undefined : await store?.open(repository, { ...file, size });
+  return kept
+    ? keptAsset(kept, sourceOf(connection, repository, file, kept.size))
+    : openUnkept(connection, repository, file);
+}
+
+function placeOf(connection: Connection, { kind, id, commit }: Repository, path: string) {
+  const { base, options } = connection;
   const place = `${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   const url = new URL(kind === "datasets" ? `datasets/${place}` : place, base);
-  const asset = await openUrl(url, { ...options(`${path} of ${id}`), ...(keepUpTo && { keepUpTo }) });
-  const size = files.get(path);
-  if (asset === undefined || size === undefined || asset.size === size) return asset;
+  const subject = { ...subjectOf(connection, kind, id), what: `${path} of ${id}` };
+  return { url, what: subject.what, options: options(subject) };
+}
+
+function sourceOf(
+  connection: Connection,
+  repository: Repository,
+  file: RepositoryFile,
+  size: number,
+): KeptSource {
+  const { path, hash } = file;
+  const { url, what, options } = placeOf(connection, repository, path);
+  const { base, keepUpTo = Number.POSITIVE_INFINITY, onProgress, onNote } = connection;
+  let direct: Promise<Asset | undefined> | undefined;
+  return {
+    ...{ what, host: base.host, name: path, hash, onNote },
+    // Of the weights of a model all is read, however large they are.
+    wholeUpTo: repository.kind === "models" ? Number.POSITIVE_INFINITY : keepUpTo,
+    stream: (span) => streamSpan(url, options, { name: what, size }, span),
+    readThrough: async (start, end) => {
+      direct ??= openUnkept(connection, repository, file);
+      const asset = await direct;
+      invariant(asset !== undefined, `${path} was read before`);
+      return asset.read(start, end);
+    },
+    onProgress: (done) => onProgress({ repository, path, done, size }),
+  };
+}
+
+async function openUnkept(
+  connection: Connection,
+  repository: Repository,
+  { path, size }: RepositoryFile,
+): Promise<Asset | undefined> {
+  const { keepUpTo, base } = connection;
+  const { url, options } = placeOf(connection, repository, path);
+  const kept = repository.kind === "datasets" && keepUpTo !== undefined && { keepUpTo };
+  const asset = await openUrl(url, { ...options, ...kept });
+  if (asset === undefined || size === null || asset.size === size) return asset;
+  const { id } = repository;
   throw new AppError(
     "file-invalid",
     `${base.host} sent ${path} of ${id} with ${asset.size} bytes; it should have ${size}. Try again, and another network or endpoint if it stays so.`,
@@ -146,35 +223,20 @@ async function openFile(
   );
 }
 
-function filesOf(connection: Connection, repository: Repository, part: DatasetPart): Promise<ChosenFiles> {
-  const { id, files, pinned } = repository;
-  return chooseFiles(id, part, {
-    paths: [...files.keys()],
-    readReadme: async () => {
-      const readme = files.has("README.md") ? await openFile(connection, repository, "README.md") : undefined;
-      return readme && textOf(readme);
-    },
-    readConverted: async () =>
-      pinned ? undefined : ask(connection, `api/datasets/${id}/parquet`, `the Parquet files of ${id}`),
-  });
-}
-
-async function openChosen(connection: Connection, repository: Repository, file: ChosenFile): Promise<Asset> {
-  const { base, options, keepUpTo } = connection;
-  const { name } = file;
+async function openChosen(
+  connection: Connection,
+  store: HubStore | undefined,
+  repository: Repository,
+  path: string,
+): Promise<Asset> {
+  const { host } = connection.base;
   const open = async (): Promise<Asset> => {
-    const asset =
-      "url" in file
-        ? await openUrl(ownUrl(base, file.url), { ...options(name), ...(keepUpTo && { keepUpTo }) })
-        : await openFile(connection, repository, file.path, keepUpTo);
-    if (asset !== undefined) return { ...asset, name };
-    throw new AppError(
-      "file-missing",
-      `${base.host} lists ${name} of ${repository.id} and does not have it.`,
-    );
+    const asset = await openFile(connection, store, repository, path);
+    if (asset !== undefined) return { ...asset, name: path };
+    throw new AppError("file-missing", `${host} lists ${path} of ${repository.id} and does not have it.`);
   };
-  const size = "path" in file ? repository.files.get(file.path) : undefined;
-  return size === undefined ? open() : openedWhenRead(name, size, open);
+  const size = fileOf(repository, path)?.size ?? null;
+  return size === null || store ? open() : openedWhenRead(path, size, open);
 }
 
 /** A file whose size is known, of which nothing is fetched before it is read. */
@@ -191,40 +253,4 @@ function openedWhenRead(name: string, size: number, open: () => Promise<Asset>):
       return (await opened).read(start, end);
     },
   };
-}
-
-/** The hub's listings name its own host even where a mirror answers. */
-function ownUrl(base: URL, listed: string): URL {
-  const { pathname, search } = new URL(listed, base);
-  return new URL(`${pathname.slice(1)}${search}`, base);
-}
-
-function idOf(name: string, revision?: string | null): RepositoryId {
-  const id = hubId(name);
-  if (id === undefined) {
-    throw new AppError("file-missing", `"${name}" is no name of the hub: those have the form owner/name.`);
-  }
-  return { id: id.id, revision: id.revision ?? revision ?? undefined };
-}
-
-function readInfo(base: URL, kind: RepositoryKind, asked: RepositoryId, info: unknown): Repository {
-  const { id, sha, siblings } = info as {
-    id?: unknown;
-    sha?: unknown;
-    siblings?: readonly { rfilename?: unknown; size?: unknown }[];
-  };
-  if (typeof sha !== "string" || !/^[\w-]+$/.test(sha) || !Array.isArray(siblings)) {
-    throw new AppError(
-      "network",
-      `${base.host} answered about ${asked.id} without saying which files it has.`,
-      {
-        details: { host: base.host, id: asked.id },
-      },
-    );
-  }
-  const files = siblings.flatMap(({ rfilename, size }): [string, number | undefined][] =>
-    typeof rfilename === "string" ? [[rfilename, typeof size === "number" ? size : undefined]] : [],
-  );
-  const canonical = typeof id === "string" && hubId(id)?.id === id ? id : asked.id;
-  return { kind, id: canonical, commit: sha, pinned: asked.revision !== undefined, files: new Map(files) };
 }

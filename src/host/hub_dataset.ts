@@ -9,61 +9,49 @@ export interface DatasetListing {
   readonly local?: boolean;
   /** The text of README.md, if there is one. */
   readReadme(): Promise<string | undefined>;
-  /** The hub's own conversion to Parquet: {subset: {split: [address]}}, if there is one. */
-  readConverted(): Promise<unknown>;
+  /** The files of the hub's own conversion to Parquet, if there is one. */
+  readConverted(): Promise<readonly string[] | undefined>;
 }
 
-export type ChosenFile =
-  | { readonly name: string; readonly path: string }
-  | { readonly name: string; readonly url: string };
+/** Subsets to splits to paths. */
+type Layout = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 
-export interface ChosenFiles {
-  readonly files: readonly ChosenFile[];
-  readonly part: NonNullable<DatasetAsset["part"]>;
-}
-
-/** Subsets to splits to files. */
-type Layout<T> = ReadonlyMap<string, ReadonlyMap<string, readonly T[]>>;
 /** A layout, and the subset that is meant when none is named. */
-interface Found<T> {
-  readonly layout: Layout<T>;
+interface Found {
+  readonly layout: Layout;
   readonly fallback: string | undefined;
 }
 
+export interface DatasetLayout extends Found {
+  /** The paths are those of the hub's own conversion to Parquet. */
+  readonly isConverted: boolean;
+}
+
+export interface ChosenFiles {
+  readonly paths: readonly string[];
+  readonly part: NonNullable<DatasetAsset["part"]>;
+}
+
 /**
- * The files of a subset's split, as the datasets library finds them: by `configs` in the front matter of README.md, else by the
- * names of the files and their folders, else in the hub's own conversion to Parquet. Throws `config-invalid` for a subset or
- * split that there is not, naming those there are, and `dataset-invalid` when nothing can be read.
+ * Where the rows of a dataset lie, as the datasets library finds them: by `configs` in the front matter of README.md, else by
+ * the names of the files and their folders, else in the hub's own conversion to Parquet. Throws `dataset-invalid` when
+ * nothing can be read.
  */
-export async function chooseFiles(
-  id: string,
-  wanted: DatasetPart,
-  listing: DatasetListing,
-): Promise<ChosenFiles> {
+export async function datasetLayout(id: string, listing: DatasetListing): Promise<DatasetLayout> {
   const data = listing.paths.filter(isData);
-  const declared = readConfigs(await frontMatter(await listing.readReadme()), data);
-  const own = declared ?? byNames(data, listing.local === true);
-  if (own !== undefined) {
-    const { files, part } = choose(id, wanted, own);
-    return { files: files.map((path) => ({ name: path, path })), part };
-  }
-  const converted = readConverted(await listing.readConverted());
+  const own =
+    readConfigs(await frontMatter(await listing.readReadme()), data) ?? byNames(data, listing.local === true);
+  if (own !== undefined) return { ...own, isConverted: false };
+  const converted = readConverted((await listing.readConverted()) ?? []);
   if (converted === undefined) throw nothingToRead(id, listing);
-  const { files, part } = choose(id, wanted, converted);
-  return {
-    files: files.map((url, i) => ({ name: `${part.subset}/${part.split}-${i}.parquet`, url })),
-    part,
-  };
+  return { ...converted, isConverted: true };
 }
 
 /** `train[:100]` is a part of train; the rows are cut later. */
 const splitOf = (split: string): string => /^[^[]*/.exec(split)?.[0] ?? split;
 
-function choose<T>(
-  id: string,
-  wanted: DatasetPart,
-  { layout, fallback }: Found<T>,
-): { files: readonly T[]; part: ChosenFiles["part"] } {
+/** The files of a subset's split. Throws `config-invalid` for a subset or split that there is not, naming those there are. */
+export function chooseFiles(id: string, wanted: DatasetPart, { layout, fallback }: Found): ChosenFiles {
   const subsets = [...layout.keys()];
   const subset = wanted.subset ?? fallback;
   const splits = subset === undefined ? undefined : layout.get(subset);
@@ -77,15 +65,15 @@ function choose<T>(
   const named = [...splits.keys()];
   const sought = (typeof wanted.split === "string" ? [wanted.split] : wanted.split).map(splitOf);
   const split = sought.find((name) => named.includes(name));
-  const files = split === undefined ? undefined : splits.get(split);
-  if (split === undefined || files === undefined) {
+  const paths = split === undefined ? undefined : splits.get(split);
+  if (split === undefined || paths === undefined) {
     throw new AppError(
       "config-invalid",
       `${id}, subset ${subset}, has no split ${sought.join(" or ")}. Set split to one of ${named.join(", ")}.`,
       { details: { key: "split", id, subset, splits: named } },
     );
   }
-  return { files, part: { subset, split, splits: named } };
+  return { paths, part: { subset, split, splits: named } };
 }
 
 function nothingToRead(id: string, { paths, local = false }: DatasetListing): AppError {
@@ -127,7 +115,7 @@ async function frontMatter(readme: string | undefined): Promise<unknown> {
 }
 
 /** `configs: [{config_name, data_files, data_dir, default}]`; undefined when none of it names files that there are. */
-function readConfigs(front: unknown, data: readonly string[]): Found<string> | undefined {
+function readConfigs(front: unknown, data: readonly string[]): Found | undefined {
   const configs = isMapping(front) ? asList(front["configs"] ?? []).filter(isMapping) : [];
   const layout = new Map(
     configs
@@ -235,12 +223,16 @@ function byWords(paths: readonly string[], folder = ""): Map<string, readonly st
   return splits.size > 0 || same.length === 0 ? splits : new Map([["train", same]]);
 }
 
-/** Files of one folder, of any kind: by the words in their names, else each is a split of its own; a single one is train. */
+/**
+ * Files of one folder, of any kind: by the words in their names, else each is a split of its own. A single one is train, and so
+ * are the numbered parts of one.
+ */
 function byStems(paths: readonly string[]): Map<string, readonly string[]> {
   const splits = new Map<string, string[]>();
+  const areParts = new Set(paths.map((path) => path.replace(/\d+/g, ""))).size === 1;
   for (const path of [...paths].sort()) {
     const word = WORDS.find(([, words]) => words.test(path))?.[0];
-    const split = word ?? (paths.length === 1 ? "train" : path.replace(/\.[^.]*$/, ""));
+    const split = word ?? (areParts ? "train" : path.replace(/\.[^.]*$/, ""));
     splits.set(split, [...(splits.get(split) ?? []), path]);
   }
   return splits;
@@ -250,7 +242,7 @@ function byStems(paths: readonly string[]): Map<string, readonly string[]> {
  * Without a declaration: files at the top or in data/ are the one subset "default"; else each folder at the top is a subset,
  * unless the folders are the splits.
  */
-function byNames(data: readonly string[], local: boolean): Found<string> | undefined {
+function byNames(data: readonly string[], local: boolean): Found | undefined {
   if (data.length === 0) return undefined;
   if (local && data.every((path) => !path.includes("/")))
     return { layout: new Map([["default", byStems(data)]]), fallback: "default" };
@@ -269,17 +261,15 @@ function byNames(data: readonly string[], local: boolean): Found<string> | undef
   return { layout, fallback: defaultOf(layout.keys()) };
 }
 
-/** {subset: {split: [address]}}. */
-function readConverted(listed: unknown): Found<string> | undefined {
-  if (!isMapping(listed)) return undefined;
-  const layout = new Map<string, ReadonlyMap<string, readonly string[]>>();
-  for (const [subset, splits] of Object.entries(listed)) {
-    if (!isMapping(splits)) continue;
-    const named = Object.entries(splits).map(([split, addresses]) => {
-      const list = asList(addresses).filter((address) => typeof address === "string");
-      return [split, list] as const;
-    });
-    layout.set(subset, new Map(named.filter(([, list]) => list.length > 0)));
+/** subset/split/0000.parquet; of a dataset that is too large only a part is converted, in subset/partial-split. */
+function readConverted(paths: readonly string[]): Found | undefined {
+  const layout = new Map<string, Map<string, string[]>>();
+  for (const path of [...paths].sort()) {
+    const [, subset, split] = /^([^/]+)\/(?:partial-)?([^/]+)\/[^/]+\.parquet$/.exec(path) ?? [];
+    if (subset === undefined || split === undefined) continue;
+    const splits = layout.get(subset) ?? new Map<string, string[]>();
+    splits.set(split, [...(splits.get(split) ?? []), path]);
+    layout.set(subset, splits);
   }
   return layout.size === 0 ? undefined : { layout, fallback: defaultOf(layout.keys()) };
 }

@@ -1,18 +1,16 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { AppError, invariant } from "../lib/errors.ts";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { AppError } from "../lib/errors.ts";
 import { HUB_ENDPOINT, hubId } from "../lib/hub.ts";
-import {
-  describeRecord,
-  MAX_RECORD_BYTES,
-  type StoredRecord,
-  verifyRecord,
-} from "../storage/record_manifest.ts";
 import { type DataFolder, openDataFolder } from "./folder_dataset.ts";
-import type { Asset, CheckpointRecord, CheckpointStore, DatasetPart, Folder, Host } from "./host.ts";
-import { createHub, type Hub, type HubOptions } from "./hub.ts";
-import { checkRange } from "./memory.ts";
+import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
+import { createHub, type Hub } from "./hub.ts";
+import type { HubOptions } from "./hub_connection.ts";
+import type { HubStore } from "./hub_store.ts";
+import { nodeCheckpoints } from "./node_checkpoints.ts";
+import { kindOf, nodeAsset, nodeFolder } from "./node_files.ts";
+import { commitOf, nodeHubStore } from "./node_hub_cache.ts";
 import { createNodeUserCode } from "./node_user_code.ts";
 import { assetText } from "./text.ts";
 
@@ -34,7 +32,10 @@ export function createNodeHost(options: NodeHostOptions): Host {
   const models = join(options.publicDir, "models");
   const datasets = join(options.publicDir, "datasets");
   const cache = options.hubCache ?? defaultCache();
-  const hub = options.hub && createHub(options.hub);
+  const log = options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`));
+  const store = nodeHubStore(cache, options.hub === undefined);
+  const onNote = (text: string) => log("warn", text);
+  const hub = options.hub && createHub({ onNote, ...options.hub }, store);
   return {
     openModel: async (name, revision) => {
       const places = [name, ...known(models, name)];
@@ -48,7 +49,8 @@ export function createNodeHost(options: NodeHostOptions): Host {
       const here = await findFile(places);
       if (here !== undefined) return here;
       if ((await kindOf(name)) === "folder") return openDataFolder(await dataFolder(name), part);
-      if (hub && hubId(name)) return hub.openDataset(name, part);
+      const source = hub ?? (await keptDatasets(store, name));
+      if (source && hubId(name)) return source.openDataset(name, part);
       throw missing("dataset file", name, places, hub);
     },
     openAdapter: async (name) => {
@@ -66,7 +68,7 @@ export function createNodeHost(options: NodeHostOptions): Host {
     userCode: createNodeUserCode(),
     checkpoints: nodeCheckpoints(options.runDir),
     now: () => performance.now(),
-    log: options.log ?? ((level, message) => process.stderr.write(`${level}: ${message}\n`)),
+    log,
   };
 }
 
@@ -108,12 +110,25 @@ async function cached(cache: string, name: string, revision?: string | null): Pr
     return { commit: "", places: [] };
   const folder = join(cache, `models--${owner}--${repository}`);
   const wanted = at ?? revision ?? "main";
-  const reference = join(folder, "refs", wanted);
-  const commit = (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : wanted;
+  const commit = await commitOf(folder, wanted);
   return { commit, places: [join(folder, "snapshots", commit)] };
 }
 
-/** A snapshot of the cache; one without weights is passed over where the hub can give them. */
+/** What the cache has, where nothing may be asked of a hub; undefined when that is nothing of this dataset. */
+async function keptDatasets(store: HubStore, name: string): Promise<Hub | undefined> {
+  const id = hubId(name);
+  if (id === undefined) return undefined;
+  const asked = {
+    endpoint: HUB_ENDPOINT,
+    kind: "datasets",
+    id: id.id,
+    revision: id.revision ?? null,
+  } as const;
+  const known = await store.find(asked);
+  return known && createHub({ endpoint: HUB_ENDPOINT, isOffline: true }, store);
+}
+
+/** A snapshot of the cache; one without all of its weights is passed over where the hub can give them. */
 async function downloaded(
   cache: string,
   name: string,
@@ -123,8 +138,18 @@ async function downloaded(
   const { commit, places } = await cached(cache, name, revision);
   const folder = await findFolder(places, name);
   if (folder === undefined) return undefined;
-  const hasWeights = (await folder.list()).some((file) => file.endsWith(".safetensors"));
-  return hasWeights || hub === undefined ? { ...folder, revision: commit } : undefined;
+  return hub === undefined || (await hasWeights(folder)) ? { ...folder, revision: commit } : undefined;
+}
+
+async function hasWeights(folder: Folder): Promise<boolean> {
+  const files = await folder.list();
+  const index = await folder.open("model.safetensors.index.json");
+  if (index === undefined || files.includes("model.safetensors"))
+    return files.some((file) => file.endsWith(".safetensors"));
+  const { weight_map: shards = {} } = JSON.parse(await assetText(index)) as {
+    weight_map?: Readonly<Record<string, string>>;
+  };
+  return Object.values(shards).every((shard) => files.includes(shard));
 }
 
 async function findFolder(places: readonly string[], name: string): Promise<Folder | undefined> {
@@ -166,212 +191,4 @@ function missing(what: string, name: string, places: readonly string[], hub: Hub
   return new AppError("file-missing", `No ${what} "${name}". Looked for ${looked.join(" and ")}.${offline}`, {
     details: { name, looked },
   });
-}
-
-async function kindOf(path: string): Promise<"file" | "folder" | undefined> {
-  try {
-    return (await stat(path)).isDirectory() ? "folder" : "file";
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ENOTDIR", "ENAMETOOLONG")) return undefined;
-    throw cause;
-  }
-}
-
-function isErrno(cause: unknown, ...codes: string[]): boolean {
-  return cause instanceof Error && "code" in cause && codes.includes(String(cause.code));
-}
-
-/** A folder on disk; `name` is what messages call it. */
-export function nodeFolder(path: string, name = path): Folder {
-  return {
-    name,
-    list: async () => (await readdir(path)).sort(),
-    open: async (file) => {
-      invariant(basename(file) === file, `${file} is a plain file name`);
-      const full = join(path, file);
-      return (await kindOf(full)) === "file" ? nodeAsset(full) : undefined;
-    },
-  };
-}
-
-/** A file on disk, read by range. The handle is opened for each read, so that nothing has to be closed. */
-export async function nodeAsset(path: string): Promise<Asset> {
-  const { size } = await stat(path);
-  const name = basename(path);
-  const read = async (start: number, end: number): Promise<Uint8Array<ArrayBuffer>> => {
-    const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
-    const handle = await openToRead(path);
-    try {
-      return checkRange(name, size, start, end, bytes.subarray(0, await readFully(handle, bytes, start)));
-    } finally {
-      await handle.close();
-    }
-  };
-  return { name, size, read };
-}
-
-/** Throws `file-invalid` when the person may not read the file. */
-async function openToRead(path: string): Promise<FileHandle> {
-  try {
-    return await open(path);
-  } catch (cause) {
-    if (!isErrno(cause, "EACCES", "EPERM")) throw cause;
-    throw new AppError("file-invalid", `No permission to read ${path}. Change its permissions or copy it.`, {
-      details: { file: path },
-      cause,
-    });
-  }
-}
-
-/** One read call may give less than asked, and never more than 2 GiB; this goes on until the end of the file. */
-async function readFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
-  let done = 0;
-  while (done < bytes.length) {
-    const length = Math.min(bytes.length - done, 1 << 30);
-    const { bytesRead } = await handle.read(bytes, done, length, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
-
-/** Names every record of a complete checkpoint; written last. */
-const MANIFEST = "records.json";
-
-/**
- * Checkpoints as folders RUN/checkpoint-STEP with a file for each record. A checkpoint is written to a folder of another
- * name, brought to disk, and then renamed: it is there as a whole or not at all.
- */
-function nodeCheckpoints(runDir: (run: string) => string): CheckpointStore {
-  const final = (run: string, step: number) => join(runDir(run), `checkpoint-${step}`);
-  const aside = (run: string, step: number) => join(runDir(run), `.checkpoint-${step}.old`);
-  /** A swap that was cut short leaves the old checkpoint standing aside; the next save ends it, readers only look. */
-  const place = async (run: string, step: number) =>
-    (await kindOf(final(run, step))) === undefined && (await kindOf(aside(run, step))) !== undefined
-      ? aside(run, step)
-      : final(run, step);
-  return {
-    save: async (run, step, records) => {
-      await mkdir(runDir(run), { recursive: true });
-      await cleanUp(runDir(run));
-      const temporary = join(runDir(run), `.checkpoint-${step}.new`);
-      try {
-        await mkdir(temporary);
-        await writeRecords(temporary, records);
-        await swap(temporary, final(run, step), aside(run, step));
-      } catch (cause) {
-        await rm(temporary, { recursive: true, force: true });
-        throw diskFull(cause, final(run, step));
-      }
-    },
-    steps: async (run) => {
-      if ((await kindOf(runDir(run))) !== "folder") return [];
-      const steps = new Set<number>();
-      for (const name of await readdir(runDir(run))) {
-        const [, step, old] = /^(?:checkpoint-(\d+)|\.checkpoint-(\d+)\.old)$/.exec(name) ?? [];
-        const number = step ?? old;
-        if (number === undefined) continue;
-        if ((await kindOf(join(runDir(run), name, MANIFEST))) === "file") steps.add(Number(number));
-      }
-      return [...steps].sort((a, b) => a - b);
-    },
-    load: async (run, step, record) => {
-      const folder = await place(run, step);
-      const stored = (await readManifest(folder)).find(({ name }) => name === record);
-      if (stored === undefined) return undefined;
-      const file = join(folder, record);
-      const bytes = (await kindOf(file)) === "file" ? new Uint8Array(await readFile(file)) : undefined;
-      return verifyRecord(folder, stored, bytes);
-    },
-    remove: async (run, step) => {
-      // The manifest goes first: a removal cut short leaves something that is never listed.
-      for (const folder of [aside(run, step), final(run, step)]) {
-        await rm(join(folder, MANIFEST), { force: true });
-        await rm(folder, { recursive: true, force: true });
-      }
-    },
-  };
-}
-
-async function writeRecords(folder: string, records: AsyncIterable<CheckpointRecord>): Promise<void> {
-  const stored: StoredRecord[] = [];
-  for await (const record of records) {
-    invariant(/^[\w-][\w.-]*$/.test(record.name) && record.name !== MANIFEST, `record name ${record.name}`);
-    invariant(record.bytes.length <= MAX_RECORD_BYTES, `record ${record.name} is at most 64 MB`);
-    await writeSynced(join(folder, record.name), record.bytes);
-    stored.push(await describeRecord(record));
-  }
-  await writeSynced(
-    join(folder, MANIFEST),
-    new TextEncoder().encode(JSON.stringify({ format: 1, records: stored }, null, 1)),
-  );
-  await syncFolder(folder);
-}
-
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, "w");
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Makes names durable. Windows has no such call and needs none. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(path);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function swap(temporary: string, final: string, old: string): Promise<void> {
-  const replaces = (await kindOf(final)) === "folder";
-  if (replaces) await rename(final, old);
-  await rename(temporary, final);
-  await syncFolder(resolve(final, ".."));
-  await rm(old, { recursive: true, force: true });
-}
-
-/**
- * Ends what a killed process began: half-written folders go; a checkpoint that stands aside comes back, or goes if its
- * successor is in place. Only the process that writes the run may do this.
- */
-async function cleanUp(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const [, final = "", state] = /^\.(checkpoint-\d+)\.(new|old)$/.exec(name) ?? [];
-    const returns = state === "old" && (await kindOf(join(folder, final))) === undefined;
-    if (returns) await rename(join(folder, name), join(folder, final));
-    else if (state) await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-async function readManifest(folder: string): Promise<readonly StoredRecord[]> {
-  const path = join(folder, MANIFEST);
-  try {
-    const { records }: { records: readonly StoredRecord[] } = JSON.parse(await readFile(path, "utf8"));
-    return records;
-  } catch (cause) {
-    throw new AppError(
-      "checkpoint-invalid",
-      `${folder} is no complete checkpoint: ${MANIFEST} cannot be read.`,
-      {
-        details: { checkpoint: folder },
-        cause,
-      },
-    );
-  }
-}
-
-function diskFull(cause: unknown, path: string): unknown {
-  if (!isErrno(cause, "ENOSPC", "EDQUOT", "EFBIG")) return cause;
-  return new AppError(
-    "storage-full",
-    `No room on the disk for ${path}. Earlier checkpoints are untouched; free some space or choose another folder.`,
-    { details: { path }, cause },
-  );
 }

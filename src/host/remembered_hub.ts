@@ -8,8 +8,20 @@ import type { Hub } from "./hub.ts";
 export function rememberedHub(hub: Hub): Hub {
   const models = new Map<string, Promise<Folder>>();
   const datasets = new Map<string, Promise<DatasetAsset>>();
+  const forget = () => {
+    models.clear();
+    datasets.clear();
+  };
   return {
-    host: hub.host,
+    ...hub,
+    lookUp: (kind, name, revision, fresh) => {
+      if (fresh) forget();
+      return hub.lookUp(kind, name, revision, fresh);
+    },
+    layoutOf: (name, revision, fresh) => {
+      if (fresh) forget();
+      return hub.layoutOf(name, revision, fresh);
+    },
     openModel: (name, revision) =>
       once(models, JSON.stringify([name, revision ?? null]), async () =>
         rememberedFolder(await hub.openModel(name, revision)),

@@ -1,29 +1,12 @@
 import { AppError } from "../lib/errors.ts";
 import type { Asset, Folder } from "./host.ts";
 import { checkRange, memoryAsset } from "./memory.ts";
-import { retryAfter } from "./retry_after.ts";
+import { bodyOf, isPage, request, totalSize, type UrlOptions } from "./web_request.ts";
 
 /** The first request asks for this much: most files come whole, and of the others it holds the header. */
 const FIRST = 1024 * 1024;
 /** Files up to this size are fetched in one piece rather than tensor by tensor. */
 const WHOLE = 32 * 1024 * 1024;
-
-export interface UrlOptions {
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Milliseconds to wait before each new try when the network or the server fails; none for a refusal. */
-  readonly retryDelays?: readonly number[];
-  /** Files up to this many bytes are fetched in one piece, at their first read beyond the header, and kept; 32 MiB when absent. */
-  readonly keepUpTo?: number;
-  /**
-   * Better words for a server that is known: what its refusal means, or its page of HTML in place of a file, or, without a
-   * response, that it was not reached. Undefined leaves the general ones.
-   */
-  readonly explain?: (url: URL, response: Response | undefined, cause?: unknown) => AppError | undefined;
-}
-
-/** A server that asks to be left alone for longer than this is not waited for. */
-const LONGEST_WAIT = 10_000;
-const DELAYS: readonly number[] = [250, 1000, 4000];
 
 /**
  * A file on a web server, read by range. A server that answers the whole file to a range is taken at its word: the bytes
@@ -40,7 +23,7 @@ export async function openUrl(url: URL, options: UrlOptions = {}): Promise<Asset
     return undefined;
   }
   if (response.status === 416) return memoryAsset(name, new Uint8Array());
-  const first = await bodyOf(url, response);
+  const first = await bodyOf(url, response, options);
   if (response.status === 200) return memoryAsset(name, first);
   const size = totalSize(url, response);
   if (size === first.length) return memoryAsset(name, first);
@@ -52,7 +35,7 @@ function cutShort(url: URL, received: number, expected: number): AppError {
   return new AppError(
     "file-invalid",
     `${url.host}: ${url.pathname} came with ${received} bytes in place of ${expected}. The download was cut; try again.`,
-    { details: { url: url.href, received, expected } },
+    { details: { url: url.origin + url.pathname, received, expected } },
   );
 }
 
@@ -96,13 +79,11 @@ async function fetchRange(
   const changed = (got: string) =>
     new AppError(
       "file-invalid",
-      `${url.href} had ${size} bytes and changed while in use: ${got}. Open it again.`,
-      {
-        details: { url: url.href, size, start, end },
-      },
+      `${url.host}: ${url.pathname} had ${size} bytes and changed while in use: ${got}. Open it again.`,
+      { details: { url: url.origin + url.pathname, size, start, end } },
     );
   if (response.status !== 200 && response.status !== 206) throw changed(`status ${response.status}`);
-  const body = await bodyOf(url, response);
+  const body = await bodyOf(url, response, options);
   if (response.status === 200) {
     if (body.length !== size) throw changed(`${body.length} bytes`);
     return body.slice(start, end);
@@ -111,73 +92,6 @@ async function fetchRange(
   if (total !== size) throw changed(`${total} bytes`);
   if (body.length !== end - start) throw changed(`${body.length} bytes for ${start} to ${end}`);
   return body;
-}
-
-function isPage(response: Response, name: string): boolean {
-  return (response.headers.get("content-type") ?? "").startsWith("text/html") && !name.endsWith(".html");
-}
-
-function totalSize(url: URL, response: Response): number {
-  const total = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
-  if (total !== undefined) return Number(total);
-  throw failure(url, `it sent a part of the file without saying how long the file is`, {
-    status: response.status,
-  });
-}
-
-async function bodyOf(url: URL, response: Response): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    throw failure(url, "the connection broke off. Try again", { cause: String(cause) }, cause);
-  }
-}
-
-/** One range, tried again after network failures and answers of 429 and 5xx. Other refusals are not tried again. */
-async function request(url: URL, options: UrlOptions, start: number, end: number): Promise<Response> {
-  const delays = options.retryDelays ?? DELAYS;
-  for (let attempt = 0; ; attempt++) {
-    const last = attempt >= delays.length;
-    const response = await attemptOnce(url, options, `bytes=${start}-${end - 1}`, last);
-    if (response?.ok || response?.status === 404 || response?.status === 416) return response;
-    const asked = response === undefined ? 0 : 1000 * (retryAfter(response.headers) ?? 0);
-    if (response && (last || !mayPass(response) || asked > LONGEST_WAIT))
-      throw await refused(url, options, response);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(delays[attempt] ?? 0, asked)));
-  }
-}
-
-const mayPass = ({ status }: Response): boolean => status === 429 || status >= 500;
-
-async function refused(url: URL, options: UrlOptions, response: Response): Promise<AppError> {
-  await response.body?.cancel();
-  const general = `it answered ${response.status} ${response.statusText}`.trim();
-  return options.explain?.(url, response) ?? failure(url, general, { status: response.status });
-}
-
-/** Undefined when the server could not be reached and there are tries left. */
-async function attemptOnce(
-  url: URL,
-  options: UrlOptions,
-  range: string,
-  last: boolean,
-): Promise<Response | undefined> {
-  try {
-    return await fetch(url, { headers: { ...options.headers, range } });
-  } catch (cause) {
-    if (!last) return undefined;
-    throw (
-      options.explain?.(url, undefined, cause) ??
-      failure(url, "it did not answer. Is the network on?", {}, cause)
-    );
-  }
-}
-
-function failure(url: URL, why: string, details: Record<string, unknown>, cause?: unknown): AppError {
-  return new AppError("network", `${url.host}: ${url.pathname}: ${why}`, {
-    details: { url: url.href, ...details },
-    cause,
-  });
 }
 
 /** A folder on a web server. Servers do not list, so `list` gives the files that were found so far. */

@@ -19,6 +19,7 @@ export type ErrorCode =
   | "user-code-invalid"
   | "user-code-failed"
   | "storage-full"
+  | "export-invalid"
   | "network"
   | "access-denied"
   | "cancelled";

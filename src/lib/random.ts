@@ -67,10 +67,15 @@ export class Random {
   /** A permutation of 0..n-1 (Fisher-Yates). */
   permutation(n: number): number[] {
     const order = Array.from({ length: n }, (_, i) => i);
-    for (let i = n - 1; i > 0; i--) {
-      const j = this.integer(i + 1);
-      [order[i], order[j]] = [order[j] as number, order[i] as number];
-    }
+    this.shuffle(order);
     return order;
+  }
+
+  /** Puts a list into a random order, in place. */
+  shuffle(list: number[] | Uint32Array): void {
+    for (let i = list.length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [list[i], list[j]] = [list[j] as number, list[i] as number];
+    }
   }
 }

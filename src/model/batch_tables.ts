@@ -18,6 +18,11 @@ export interface BatchRow {
   readonly targets: ArrayLike<number>;
   /** The weight of each target in the loss: its mask over the normaliser. */
   readonly weights: ArrayLike<number>;
+  /**
+   * Tokens of the sequence that the row is the beginning of: its own where absent. Says which rotary table it reads where
+   * that depends on the length.
+   */
+  readonly span?: number;
   /** Further values of each target, for the columns that the tables were made with; 0 where a column is left out. */
   readonly columns?: Readonly<Record<string, ArrayLike<number>>>;
   /** Two numbers of the row as a whole, whose meaning is the loss kernel's: an advantage, the weight of a pair. */
@@ -53,6 +58,18 @@ const NAMES = [
 ] as const;
 export type TableName = (typeof NAMES)[number];
 
+export interface BatchTablesOptions {
+  readonly tile: number;
+  readonly long: number;
+  readonly withGradient?: boolean;
+  readonly columns?: readonly string[];
+}
+
+/** Row of the rotary tables in which a sequence of `tokens` begins. */
+export function firstPosition(tokens: number, long: number): number {
+  return tokens > long ? long : 0;
+}
+
 /** The tensor has no entry: what `inverse` holds for tokens that no loss reads. */
 const NONE = 0xffffffff;
 
@@ -72,14 +89,16 @@ export class BatchTables {
   readonly #columnViews: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
   readonly #tile: number;
   readonly #withGradient: boolean;
+  readonly #longFrom: number;
 
-  /** `tile` is the profile's attentionTile; the embedding's tables are only filled when `withGradient` is set. */
+  /**
+   * `tile` is the profile's attentionTile, `long` the model's longFrom; the embedding's tables are only filled when
+   * `withGradient` is set.
+   */
   constructor(
     gpu: Gpu,
     capacity: Capacity,
-    tile: number,
-    withGradient: boolean,
-    columns: readonly string[] = [],
+    { tile, long, withGradient = false, columns = [] }: BatchTablesOptions,
   ) {
     const { N, M, R } = capacity;
     const tiles = Math.ceil(N / tile) + R;
@@ -105,6 +124,7 @@ export class BatchTables {
     this.#gpu = gpu;
     this.#tile = tile;
     this.#withGradient = withGradient;
+    this.#longFrom = long;
     const columnBytes = alignedBytes(4 * M);
     const total =
       NAMES.reduce((sum, name) => sum + alignedBytes(4 * length[name]), 0) + columns.length * columnBytes;
@@ -152,9 +172,10 @@ export class BatchTables {
         start + length <= this.capacity.N,
         `${start + length} tokens in a batch planned for ${this.capacity.N}`,
       );
+      const first = firstPosition(row.span ?? length, this.#longFrom);
       for (let t = 0; t < length; t++, n++) {
         view.ids[n] = row.ids[t] as number;
-        view.positions[n] = t;
+        view.positions[n] = first + t;
         view.keys[n] = hash(row.key, t);
         view.inverse[n] = NONE;
       }

@@ -1,6 +1,4 @@
-import type { RopeScaling } from "../kernels/rope/tables.ts";
 import { AppError } from "../lib/errors.ts";
-import type { RopeSpec } from "./spec.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -24,7 +22,12 @@ export class ConfigReader {
     return this.#json[key] !== undefined && this.#json[key] !== null;
   }
 
-  #bad(key: string, need: string): AppError {
+  /** As `has`, but null counts: transformers takes its default for a key that is absent, and none for one that is null. */
+  says(key: string): boolean {
+    return this.#json[key] !== undefined;
+  }
+
+  bad(key: string, need: string): AppError {
     const found = JSON.stringify(this.#json[key]);
     return new AppError(
       "model-invalid",
@@ -37,7 +40,7 @@ export class ConfigReader {
 
   number(key: string, fallback?: number): number {
     const value = this.has(key) ? this.#json[key] : fallback;
-    if (typeof value !== "number" || !Number.isFinite(value)) throw this.#bad(key, "a number");
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.bad(key, "a number");
     return value;
   }
 
@@ -45,25 +48,50 @@ export class ConfigReader {
   count(key: string, fallback?: number): number {
     const value = this.number(key, fallback);
     if (!Number.isInteger(value) || value < 1 || value > 2 ** 24)
-      throw this.#bad(key, "an integer from 1 to 2^24");
+      throw this.bad(key, "an integer from 1 to 2^24");
     return value;
+  }
+
+  positive(key: string, fallback?: number): number {
+    const value = this.number(key, fallback);
+    if (value <= 0) throw this.bad(key, "a number above 0");
+    return value;
+  }
+
+  /** Undefined for null; `absent` where the key is not there at all. */
+  optional(key: string, absent: number | undefined): number | undefined {
+    if (this.has(key)) return this.positive(key);
+    return this.says(key) ? undefined : absent;
+  }
+
+  /** As `optional`, for what is counted in tokens. */
+  optionalCount(key: string, absent: number | undefined): number | undefined {
+    return this.has(key) ? this.count(key) : this.optional(key, absent);
+  }
+
+  positives(key: string, length: number): number[] {
+    const values = this.list(key);
+    const numbers = values.filter((value) => typeof value === "number" && value > 0);
+    if (numbers.length !== length || values.length !== length)
+      throw this.bad(key, `a list of ${length} numbers above 0, one for each rotated pair of channels`);
+    return numbers as number[];
   }
 
   flag(key: string, fallback: boolean): boolean {
     const value = this.has(key) ? this.#json[key] : fallback;
-    if (typeof value !== "boolean") throw this.#bad(key, "true or false");
+    if (typeof value !== "boolean") throw this.bad(key, "true or false");
     return value;
   }
 
   text(key: string, fallback?: string): string {
     const value = this.has(key) ? this.#json[key] : fallback;
-    if (typeof value !== "string") throw this.#bad(key, "a string");
+    if (typeof value !== "string") throw this.bad(key, "a string");
     return value;
   }
 
   list(key: string): readonly unknown[] {
     const value = this.#json[key];
-    if (!Array.isArray(value)) throw this.#bad(key, "a list");
+    if (!Array.isArray(value)) throw this.bad(key, "a list");
     return value;
   }
 
@@ -79,48 +107,5 @@ export class ConfigReader {
       `This model has ${key} = ${JSON.stringify(this.#json[key])}: ${what} is not supported. Supported: ${allowed.map((v) => JSON.stringify(v)).join(", ")}.`,
       { details: { key } },
     );
-  }
-
-  /**
-   * Rotary settings as transformers 5 writes them (`rope_parameters`, for some models one per layer type) or as
-   * transformers 4 did (`rope_theta`, `rope_scaling`).
-   */
-  rope(headDim: number, layerType?: string, older: { theta?: string; scaled?: boolean } = {}): RopeSpec {
-    const parameters = this.child("rope_parameters");
-    const own = (layerType && parameters?.child(layerType)) || parameters;
-    const scaling = own ?? (older.scaled === false ? undefined : this.child("rope_scaling"));
-    const theta = own?.has("rope_theta")
-      ? own.number("rope_theta")
-      : this.number(older.theta ?? "rope_theta", 10000);
-    const fraction = (own?.has("partial_rotary_factor") ? own : this).number("partial_rotary_factor", 1);
-    return {
-      theta,
-      rotary: Math.floor(headDim * fraction),
-      scaling: scaling ? readScaling(scaling) : { type: "default" },
-    };
-  }
-}
-
-function readScaling(reader: ConfigReader): RopeScaling {
-  const type = reader.text("rope_type", reader.text("type", "default"));
-  switch (type) {
-    case "default":
-      return { type };
-    case "linear":
-      return { type, factor: reader.number("factor") };
-    case "llama3":
-      return {
-        type,
-        factor: reader.number("factor"),
-        lowFreqFactor: reader.number("low_freq_factor"),
-        highFreqFactor: reader.number("high_freq_factor"),
-        originalMaxPositions: reader.count("original_max_position_embeddings"),
-      };
-    default:
-      throw new AppError(
-        "model-unsupported",
-        `Rotary scaling "${type}" is not supported. Supported: default, linear, llama3.`,
-        { details: { rope_type: type } },
-      );
   }
 }

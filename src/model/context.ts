@@ -6,7 +6,7 @@ import { ropeTable } from "../kernels/rope/tables.ts";
 import { invariant } from "../lib/errors.ts";
 import type { Capacity, TableName } from "./batch_tables.ts";
 import type { Adapter, LayerAdapter } from "./lora.ts";
-import type { ModelSpec } from "./spec.ts";
+import { longFrom, type ModelSpec } from "./spec.ts";
 import type { LayerWeights, ModelWeights } from "./weights.ts";
 
 /** Everything that recording a pass over the model needs; nothing in it changes while a program is recorded. */
@@ -27,12 +27,19 @@ export interface ModelContext {
   readonly noisy: boolean;
 }
 
-/** Uploads the rotary tables of a model for positions below `positions`. */
+/**
+ * Uploads the rotary tables of a model for positions below `positions`. Where long sequences have tables of their own, these
+ * follow from row `longFrom` on.
+ */
 export function uploadRope(gpu: Gpu, spec: ModelSpec, positions: number): Record<string, Tensor> {
+  const short = Math.min(positions, longFrom(spec));
+  const rows = positions > short ? short + positions : short;
   return Object.fromEntries(
-    Object.entries(spec.rope).map(([name, { theta, rotary, scaling }]) => {
-      const table = gpu.tensor(`rope.${name}`, [positions, rotary]);
-      gpu.upload(table, ropeTable({ theta, rotary, positions, scaling }));
+    Object.entries(spec.rope).map(([name, angles]) => {
+      const table = gpu.tensor(`rope.${name}`, [rows, angles.rotary]);
+      gpu.upload(table, ropeTable({ ...angles, positions: short }));
+      if (rows > short)
+        gpu.upload(table, ropeTable({ ...angles, positions, long: true }), 4 * short * angles.rotary);
       return [name, table];
     }),
   );

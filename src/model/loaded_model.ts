@@ -1,5 +1,5 @@
 import type { ModelFolder } from "../formats/model_folder.ts";
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, largestTensor } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError } from "../lib/errors.ts";
 import { type Adapter, adapterEntries, bindAdapter, checkAdapterValues, type LoraSettings } from "./lora.ts";
@@ -84,8 +84,7 @@ export async function loadModel(gpu: Gpu, options: ModelOptions): Promise<Loaded
 
 async function loadFull(gpu: Gpu, options: ModelOptions): Promise<LoadedModel> {
   const { model, spec, value, reference, onBytes } = options;
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.capabilities.limits;
-  const maxBytes = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  const maxBytes = largestTensor(gpu.capabilities);
   const entries = weightEntries(spec, maxBytes);
   const all = [...entries, ...valueEntries(spec, value)];
   const pool = await gpu.guarded("Model weights", () => new ParamPool(gpu, all));

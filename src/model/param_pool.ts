@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, largestTensor } from "../gpu/device.ts";
 import { alignedBytes, numel, type Tensor, tensorAt } from "../gpu/tensor.ts";
 import { invariant } from "../lib/errors.ts";
 
@@ -72,8 +72,7 @@ export class ParamPool {
   readonly #grads = new Map<Tensor, Tensor>();
 
   constructor(gpu: Gpu, entries: readonly PoolEntry[]) {
-    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.capabilities.limits;
-    const plans = planPool(entries, Math.min(maxStorageBufferBindingSize, maxBufferSize));
+    const plans = planPool(entries, largestTensor(gpu.capabilities));
     this.shards = plans.map((plan, i) => {
       const params = gpu.tensor(`params.${i}`, [plan.count]);
       const grads = gpu.tensor(`grads.${i}`, [plan.count]);

@@ -1,4 +1,4 @@
-import type { RopeScaling } from "../kernels/rope/tables.ts";
+import type { RopeAngles } from "../kernels/rope/tables.ts";
 
 /**
  * What the engine needs to know of a model, independent of where its config.json came from. An architecture file turns
@@ -48,12 +48,8 @@ export interface NormSpec {
   readonly offset: number;
 }
 
-export interface RopeSpec {
-  readonly theta: number;
-  /** Channels of a head that are rotated. */
-  readonly rotary: number;
-  readonly scaling: RopeScaling;
-}
+/** `rotary` counts the channels of a head that are rotated. */
+export type RopeSpec = RopeAngles;
 
 /** One linear layer of the file. */
 export interface Projection {
@@ -85,6 +81,27 @@ export interface LayerSpec {
   readonly rope: string | undefined;
   /** Sliding window in tokens; 0 means full attention. */
   readonly window: number;
+}
+
+/**
+ * Sequences of more tokens than this have rotary tables of their own (longrope), which begin in this row of each table.
+ * Infinity for models whose tables do not depend on the length.
+ */
+export function longFrom({ rope }: ModelSpec): number {
+  const lengths = Object.values(rope).map(({ scaling }) =>
+    scaling.type === "longrope" ? scaling.originalMaxPositions : Infinity,
+  );
+  return Math.min(Infinity, ...lengths);
+}
+
+/** Whether rotations change with the length of what is computed, past the model's positions: dynamic scaling. */
+export function followsLength({ rope }: ModelSpec): boolean {
+  return Object.values(rope).some(({ scaling }) => scaling.type === "dynamic");
+}
+
+/** Tokens past which the model cannot be computed, where that is so: learned positions, rotations that follow the length. */
+export function positionLimit(spec: ModelSpec): number {
+  return spec.positionTable !== undefined || followsLength(spec) ? spec.maxPositions : Infinity;
 }
 
 /** Whether the MLP multiplies an activated gate with an up projection (SwiGLU, GeGLU) or only activates (GPT-2). */

@@ -1,11 +1,14 @@
 import { type ModelFolder, requireTensor } from "../formats/model_folder.ts";
+import { floatReads, readAhead } from "../formats/read_ahead.ts";
+import type { TensorSource } from "../formats/safetensors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { numel, type Tensor } from "../gpu/tensor.ts";
 import type { Weight } from "../kernels/linear/weight.ts";
 import { AppError } from "../lib/errors.ts";
 import { GROUPS, type GroupName, groupProjections } from "./lora.ts";
+import { pacedUpload } from "./paced_upload.ts";
 import type { ParamPool, PoolEntry, PoolName } from "./param_pool.ts";
-import { type LayerSpec, type ModelSpec, outputs } from "./spec.ts";
+import { type LayerSpec, type ModelSpec, outputs, type Projection } from "./spec.ts";
 import type { GroupWeights, ModelWeights, NormWeights, RowShard } from "./weights.ts";
 
 /** Rows of the embedding in one pool entry, so that large vocabularies fit a binding. */
@@ -32,9 +35,55 @@ function tableEntries(name: string, rows: number, cols: number, perEntry: number
   return entries;
 }
 
+/** Projections of a group that lie in one entry, and the columns of the group's output that they make. */
+interface GroupSlice {
+  readonly label: string;
+  readonly projections: readonly Projection[];
+  readonly column: number;
+}
+
+/** One entry for all projections of a group where a binding holds it, else one for each. */
+function groupParts(layer: LayerSpec, name: GroupName, maxBytes: number): GroupSlice[] {
+  const projections = groupProjections(layer, name);
+  const label = `${layer.inputNorm}.${name}`;
+  const inputs = projections[0]?.inputs ?? 0;
+  if (4 * outputs(projections) * inputs <= maxBytes) return [{ label, projections, column: 0 }];
+  return projections.map((projection, i) => ({
+    ...{ label: `${label}.${i}`, projections: [projection] },
+    column: outputs(projections.slice(0, i)),
+  }));
+}
+
+function partEntries(spec: ModelSpec, { label, projections }: GroupSlice): PoolEntry[] {
+  const inputs = projections[0]?.inputs ?? 0;
+  const rows = outputs(projections);
+  const matrix: PoolEntry = {
+    label,
+    shape: spec.conv1d ? [inputs, rows] : [rows, inputs],
+    decay: true,
+    names: projections.map((projection, i) => ({
+      name: `${projection.file}.weight`,
+      shape: spec.conv1d ? [inputs, projection.outputs] : [projection.outputs, inputs],
+      first: outputs(projections.slice(0, i)) * inputs,
+    })),
+  };
+  if (!projections.some((projection) => projection.bias)) return [matrix];
+  const bias: PoolEntry = {
+    label: `${label}.bias`,
+    shape: [rows],
+    decay: false,
+    names: projections.map((projection, i) => ({
+      name: `${projection.file}.bias`,
+      shape: [projection.outputs],
+      first: outputs(projections.slice(0, i)),
+    })),
+  };
+  return [matrix, bias];
+}
+
 /**
  * The trainable tensors of full fine-tuning: every weight of the model, under its name in the file; projections that
- * share an input lie in one entry. `maxBytes` is the largest binding.
+ * share an input lie in one entry where it fits. `maxBytes` is the largest tensor.
  */
 export function weightEntries(spec: ModelSpec, maxBytes: number): PoolEntry[] {
   const vector = (name: string, size: number): PoolEntry => ({
@@ -50,34 +99,8 @@ export function weightEntries(spec: ModelSpec, maxBytes: number): PoolEntry[] {
   };
   const plainNorm = (name: string | undefined): PoolEntry[] =>
     name === undefined ? [] : [vector(`${name}.weight`, spec.headDim)];
-  const group = (layer: LayerSpec, name: GroupName): PoolEntry[] => {
-    const projections = groupProjections(layer, name);
-    const inputs = projections[0]?.inputs ?? 0;
-    const rows = outputs(projections);
-    const label = `${layer.inputNorm}.${name}`;
-    const matrix: PoolEntry = {
-      label,
-      shape: spec.conv1d ? [inputs, rows] : [rows, inputs],
-      decay: true,
-      names: projections.map((projection, i) => ({
-        name: `${projection.file}.weight`,
-        shape: spec.conv1d ? [inputs, projection.outputs] : [projection.outputs, inputs],
-        first: outputs(projections.slice(0, i)) * inputs,
-      })),
-    };
-    if (!projections.some((projection) => projection.bias)) return [matrix];
-    const bias: PoolEntry = {
-      label: `${label}.bias`,
-      shape: [rows],
-      decay: false,
-      names: projections.map((projection, i) => ({
-        name: `${projection.file}.bias`,
-        shape: [projection.outputs],
-        first: outputs(projections.slice(0, i)),
-      })),
-    };
-    return [matrix, bias];
-  };
+  const group = (layer: LayerSpec, name: GroupName): PoolEntry[] =>
+    groupParts(layer, name, maxBytes).flatMap((part) => partEntries(spec, part));
   const perEntry = rowsPerEntry(spec, maxBytes);
   return [
     ...tableEntries(spec.embedding, spec.vocab, spec.hidden, perEntry),
@@ -115,18 +138,14 @@ export function bindWeights(spec: ModelSpec, pool: Pick<ParamPool, "param">, max
     }));
   const group = (layer: LayerSpec, name: GroupName): GroupWeights => {
     const projections = groupProjections(layer, name);
-    const label = `${layer.inputNorm}.${name}`;
-    const hasBias = projections.some((projection) => projection.bias);
     return {
       inputs: projections[0]?.inputs ?? 0,
       outputs: outputs(projections),
-      parts: [
-        {
-          weight: f32(pool.param(label)),
-          column: 0,
-          bias: hasBias ? pool.param(`${label}.bias`) : undefined,
-        },
-      ],
+      parts: groupParts(layer, name, maxBytes).map(({ label, projections: own, column }) => ({
+        weight: f32(pool.param(label)),
+        column,
+        bias: own.some(({ bias }) => bias) ? pool.param(`${label}.bias`) : undefined,
+      })),
     };
   };
   const embedding = table(spec.embedding);
@@ -150,7 +169,10 @@ export function bindWeights(spec: ModelSpec, pool: Pick<ParamPool, "param">, max
   };
 }
 
-/** Fills tensors made for `weightEntries` from the file, everything upcast to f32. Throws `model-invalid`. */
+/**
+ * Fills tensors made for `weightEntries` from the file, everything upcast to f32, a few slices at a time. On a device that
+ * only counts it checks the shapes alone. Throws `model-invalid`, `file-invalid`.
+ */
 export async function uploadWeights(
   gpu: Gpu,
   model: ModelFolder,
@@ -158,20 +180,24 @@ export async function uploadWeights(
   tensorOf: (label: string) => Tensor,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
-  for (const { label, names } of entries) {
-    for (const entry of names) {
-      const values = await readEntry(model, entry);
-      gpu.upload(tensorOf(label), values, 4 * entry.first);
-      onBytes(values.byteLength);
-    }
-  }
+  const upload = pacedUpload(gpu);
+  const reads = entries.flatMap(({ label, names }) =>
+    names.flatMap((entry) => {
+      const { source, start } = sourceOf(model, entry);
+      const range = [start, start + numel(entry.shape)] as const;
+      return floatReads(source, range, (values, at) =>
+        upload(tensorOf(label), values, 4 * (entry.first + at)),
+      );
+    }),
+  );
+  if (!gpu.isDry) await readAhead(reads, onBytes);
 }
 
-/** A name of the pool is a tensor of the file, or, with `[row]` behind it, some of its rows. */
-async function readEntry(
+/** A name of the pool is a tensor of the file, or, with `[row]` behind it, some of its rows: from element `start` on. */
+function sourceOf(
   model: ModelFolder,
   { name, shape, tableRows }: PoolName,
-): Promise<Float32Array<ArrayBuffer>> {
+): { readonly source: TensorSource; readonly start: number } {
   const [, table = name, row] = /^(.*)\[(\d+)\]$/.exec(name) ?? [];
   const source = requireTensor(model, table);
   const expected = tableRows === undefined ? shape : [tableRows, shape[1]];
@@ -182,6 +208,5 @@ async function readEntry(
       { details: { tensor: table } },
     );
   }
-  const start = Number(row ?? 0) * (shape[1] ?? 1);
-  return source.floats(start, start + numel(shape));
+  return { source, start: Number(row ?? 0) * (shape[1] ?? 1) };
 }

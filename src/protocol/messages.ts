@@ -1,5 +1,7 @@
 import type { Catalog } from "./catalog.ts";
 import type { ChatAnswer, ChatRequest, ChatSide } from "./chat.ts";
+import type { ExportPlan, ExportProgress, ExportRequest, ExportResult, UploadRequest } from "./exports.ts";
+import type { DownloadProgress, HubDatasetInfo, HubModelInfo, Library } from "./hub.ts";
 import type {
   CheckpointSummary,
   Download,
@@ -17,6 +19,7 @@ import type {
   DataPreview,
   Diagnostics,
   DownloadPlan,
+  MemoryAdvice,
   MemoryPlan,
   RenderedRowData,
   ResolvedSettings,
@@ -44,8 +47,33 @@ export interface Requests {
     params: { given: GivenSettings; recipe: string | null; shape: "flat" | "nested" };
     result: { fileName: string; yaml: string };
   };
-  /** Where names are looked for that are neither part of the app nor dropped. Nothing is asked of it before such a name is given. */
-  setHub: { params: { endpoint: string }; result: Nothing };
+  /**
+   * Where names are looked for that are neither part of the app nor dropped; nothing is asked of it before such a name is given.
+   * The token is that of this address and no other: it is held in the worker's memory, sent to this origin alone, and gone
+   * with the next call that does not give it.
+   */
+  setHub: { params: { endpoint: string; token?: string | null }; result: Nothing };
+  /**
+   * What a model of the hub is, by its listing and its config.json; nothing large is fetched. `fresh` looks up again what a
+   * branch means, where what is stored would do. Rejects with `file-missing`, `access-denied`, `network`.
+   */
+  hubModel: {
+    params: { name: string; revision: string | null; fresh?: boolean };
+    result: HubModelInfo;
+  };
+  /** The subsets and splits of a dataset of the hub. Rejects as hubModel does, and with `dataset-invalid` when none can be read. */
+  hubDataset: {
+    params: { name: string; revision: string | null; fresh?: boolean };
+    result: HubDatasetInfo;
+  };
+  /** Whose token this is, as the hub that is set says; it is sent to that origin alone. Rejects with `access-denied`, `network`. */
+  checkToken: { params: { token: string }; result: { user: string } };
+  /** What is kept of hubs on this device. */
+  library: { params: Nothing; result: Library };
+  /** Deletes the files of one stored repository. Rejects with `config-invalid` while a run uses it. */
+  removeStored: { params: { key: string }; result: Nothing };
+  /** Asks the browser not to clear what is kept here. */
+  keepStorage: { params: Nothing; result: { persistent: boolean } };
   /**
    * What a run would fetch from the hub: sizes from its listings, after the model's config.json was read. Rejects with
    * `model-unsupported` for a model that cannot be trained here, `file-missing`, `access-denied`, `network`, `config-invalid`.
@@ -75,6 +103,11 @@ export interface Requests {
   planMemory: {
     params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
     result: MemoryPlan;
+  };
+  /** How the run could take less memory, the least harm first. Rejects as planMemory does, but not for memory. */
+  adviseMemory: {
+    params: { given: GivenSettings; recipe: string | null; files: PickedFiles };
+    result: { advice: readonly MemoryAdvice[] };
   };
   /** Scores one answer to a row of the dataset. What the reward's own code does wrong is in `error`. */
   tryReward: {
@@ -131,6 +164,17 @@ export interface Requests {
   deleteCheckpoint: { params: RunRef & { step: number }; result: Nothing };
   /** A zip with the PEFT adapter (or the whole model), its card, tokenizer, configuration and trainer state. */
   exportAdapter: { params: RunRef & { step: number | null }; result: Download };
+  /** What a run can be saved as, from its checkpoint at `step` or the last one: sizes, files, and programs that use them. */
+  planExport: { params: RunRef & { step: number | null; files: PickedFiles }; result: ExportPlan };
+  /**
+   * Saves a run in one of these forms and reads it back before it is called done; `export` events say how far it is. Rejects
+   * with `export-invalid` when what was read back differs, `storage-full` when it is too large for a blob.
+   */
+  exportFile: { params: ExportRequest; result: ExportResult };
+  /** Uploads what `exportAdapter` saves to a repository of the hub. Nothing goes anywhere before this is asked. */
+  uploadRun: { params: UploadRequest; result: { url: string; repo: string } };
+  /** Ends a saving or an upload; it then rejects with `cancelled`. */
+  cancelExport: { params: RunRef; result: Nothing };
   exportMetrics: { params: RunRef & { format: "jsonl" | "csv" }; result: Download };
   /** Every answer of the run with its scores, one a line: a file that can be trained on again. */
   exportRollouts: { params: RunRef; result: Download };
@@ -160,7 +204,10 @@ export type WorkerEvent =
   | { readonly type: "samples"; readonly runId: string; readonly samples: SampleSet }
   | { readonly type: "rollouts"; readonly runId: string; readonly set: RolloutSet }
   | { readonly type: "checkpoint"; readonly runId: string; readonly checkpoint: CheckpointSummary }
+  | { readonly type: "export"; readonly runId: string; readonly progress: ExportProgress }
   | { readonly type: "log"; readonly runId: string; readonly line: LogLine }
+  /** At most ten a second for each repository, while its files arrive; the last one when it is all there. */
+  | ({ readonly type: "download" } & DownloadProgress)
   /** The text of a chat answer so far. */
   | { readonly type: "answer"; readonly chatId: string; readonly side: ChatSide; readonly text: string }
   /** A person's code is to be run: only the page can open the frame for it. */

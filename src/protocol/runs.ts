@@ -1,4 +1,4 @@
-import type { MemoryPlan } from "./setup.ts";
+import type { MemoryParts } from "./setup.ts";
 import type { WireError } from "./values.ts";
 
 /** What the worker says of a run: where it stands, what it measured, what it keeps. */
@@ -41,7 +41,8 @@ export interface RunProgress {
   readonly tokensPerSecond: number | null;
   /** From this session's own rate; null until five steps were made. */
   readonly secondsLeft: number | null;
-  readonly gpuBytes: number;
+  /** The most that it held at any time. */
+  readonly gpuPeakBytes: number;
 }
 
 /** One logged step. A value that is not finite is null here and named in `nonFinite`, so that a chart can mark it. */
@@ -124,7 +125,14 @@ export interface RunDetails {
   readonly samples: readonly SampleSet[];
   readonly log: readonly LogLine[];
   readonly checkpoints: readonly CheckpointSummary[];
-  readonly plan: MemoryPlan | null;
+  /** Null for runs of versions that kept no plan. */
+  readonly memory: RunMemory | null;
+}
+
+/** The GPU memory of a run: what was planned before it began, and the most that it took. */
+export interface RunMemory {
+  readonly plan: MemoryParts;
+  readonly peak: number;
 }
 
 export interface CheckpointSummary {

@@ -64,6 +64,8 @@ export interface ResolvedSettings {
 export interface DataPreview {
   readonly name: string;
   readonly rowCount: number;
+  /** Rows that were looked at; fewer than all where the dataset is streamed. */
+  readonly lookedAt: number;
   readonly columns: readonly string[];
   /** Which role each column plays, after detection and mapping. */
   readonly roles: Readonly<Record<string, string>>;
@@ -94,7 +96,10 @@ export interface DataPreview {
 
 export interface RenderedRowData {
   readonly row: number;
+  /** Rows that can be shown. */
   readonly rowCount: number;
+  /** They are the first ones of a dataset that is streamed. */
+  readonly ofFirst: boolean;
   /** One text, or the preferred and the rejected one of a pair. */
   readonly texts: readonly RenderedText[];
   readonly limit: number;
@@ -111,9 +116,31 @@ export interface RenderedText {
   readonly tokens: number;
 }
 
-export interface MemoryPlan {
+export interface MemoryParts {
   readonly parts: readonly { readonly name: string; readonly bytes: number; readonly help: string }[];
   readonly total: number;
+}
+
+export interface MemoryPlan extends MemoryParts {
+  /** Bytes that the person allows; null where no bound is set. */
+  readonly budget: number | null;
+  /** It would take more than that, in every way in which it can be run. */
+  readonly tooLarge: boolean;
+  /** What memory decided otherwise than for the fastest way, and why. */
+  readonly notes: readonly string[];
+}
+
+/** A change of settings that makes a run smaller. */
+export interface MemoryAdvice {
+  /** Empty where a person has to choose: another model. */
+  readonly change: Readonly<Record<string, number | string | boolean>>;
+  readonly label: string;
+  /** What it costs. */
+  readonly harm: string;
+  /** What the run would take then; null where that is not known. */
+  readonly bytes: number | null;
+  /** Whether that is within the bound; null where none is known. */
+  readonly fits: boolean | null;
 }
 
 export interface DownloadPlan {
@@ -126,4 +153,6 @@ export interface DownloadPart {
   readonly what: "model" | "adapter" | "reward model" | "data";
   readonly name: string;
   readonly bytes: number;
+  /** How many of them are on this device already; none when absent. */
+  readonly stored?: number;
 }

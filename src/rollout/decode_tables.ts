@@ -1,6 +1,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import { alignedBytes, type Tensor, tensorAt } from "../gpu/tensor.ts";
 import { invariant } from "../lib/errors.ts";
+import { firstPosition } from "../model/batch_tables.ts";
 import type { Sequence } from "./sequences.ts";
 
 /** Where a sequence's keys and values are. */
@@ -41,8 +42,11 @@ export class DecodeTables {
   readonly #all: Tensor;
   readonly #host: Uint32Array<ArrayBuffer>;
   readonly #views: Readonly<Record<Name, Uint32Array<ArrayBuffer>>>;
+  readonly #longFrom: number;
 
-  constructor(gpu: Gpu, rows: number) {
+  /** `long` is the model's longFrom. */
+  constructor(gpu: Gpu, rows: number, long: number) {
+    this.#longFrom = long;
     const bytes = (name: Name) => alignedBytes(4 * rows * WIDTHS[name]);
     const total = NAMES.reduce((sum, name) => sum + bytes(name), 0);
     this.#gpu = gpu;
@@ -68,7 +72,7 @@ export class DecodeTables {
     const { positions, keys, targets, sequences } = this.#views;
     seats.forEach(({ sequence, slot, promptSlot, promptLength }, row) => {
       const position = sequence.prompt.length - 1 + index;
-      positions[row] = position;
+      positions[row] = position + firstPosition(sequence.prompt.length, this.#longFrom);
       keys[row] = sequence.key;
       targets.set([slot, position - promptLength], 2 * row);
       sequences.set([promptSlot, promptLength, slot, position + 1], 4 * row);

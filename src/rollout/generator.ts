@@ -4,6 +4,7 @@ import { ZERO_STEP } from "../gpu/step.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError, invariant } from "../lib/errors.ts";
 import type { BatchTables } from "../model/batch_tables.ts";
+import { longFrom, positionLimit } from "../model/spec.ts";
 import { type DecodeTables, type Seat, seatSequences } from "./decode_tables.ts";
 import { CHUNK, type GeneratorOptions, IN_FLIGHT, makeParts, type Parts, recordParts } from "./parts.ts";
 import type { DecodeState } from "./programs.ts";
@@ -80,7 +81,7 @@ export class Generator {
   static async create(gpu: Gpu, options: GeneratorOptions): Promise<Generator> {
     const { spec, adapter, withBase = false, maxLength } = options;
     // Nothing is ever computed for the last token of a sequence.
-    if (spec.positionTable && maxLength > spec.maxPositions + 1) {
+    if (maxLength > positionLimit(spec) + 1) {
       throw new AppError(
         "config-invalid",
         `Sequences of ${maxLength} tokens: the model has ${spec.maxPositions} positions. Use a shorter maximum length.`,
@@ -90,7 +91,7 @@ export class Generator {
     const parts = await makeParts(gpu, options);
     const adapters = withBase && adapter ? [adapter, undefined] : [adapter];
     const recorders = adapters.flatMap((each) => recordParts(options, parts, each));
-    const planned = await planPrograms(gpu, recorders);
+    const planned = await planPrograms(gpu, recorders, options.arena);
     const programs: Programs[] = [];
     for (let i = 0; i + 1 < planned.length; i += 2) {
       const [prefill, decode] = planned.slice(i, i + 2);
@@ -112,7 +113,7 @@ export class Generator {
     const programs = base ? this.#basePrograms : this.#programs;
     invariant(programs, "generation without the adapter needs withBase");
     invariant(!this.#busy, "a generator serves one request at a time");
-    const limits = { vocab: spec.vocab, maxLength, prefillTokens: maxPromptTokens };
+    const limits = { vocab: spec.vocab, maxLength, prefillTokens: maxPromptTokens, long: longFrom(spec) };
     const sequences = makeSequences(prompts, samplesPerPrompt, maxNewTokens, limits, keys);
     this.#busy = true;
     try {
@@ -174,7 +175,7 @@ export class Generator {
       const rows = run.flatMap((i) => owners[i] ?? []);
       const packed = rows.map(({ sequence: { prompt } }) => Array.from(prompt).slice(0, -1));
       const counts = this.#prefillTables.fill(
-        packed.map((ids, key) => ({ ids, key, targets: [], weights: [] })),
+        packed.map((ids, key) => ({ ids, key, span: ids.length + 1, targets: [], weights: [] })),
       );
       const targets = rows.flatMap(({ slot }, i) => (packed[i] ?? []).flatMap((_, t) => [slot, t]));
       this.#gpu.upload(this.#prefillTargets, Uint32Array.from(targets));

@@ -1,4 +1,4 @@
-import type { Capabilities, Gpu } from "../gpu/device.ts";
+import { type Capabilities, type Gpu, largestTensor } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -15,12 +15,12 @@ export interface KvCache {
  * of the vocabulary each) would be more than a binding may hold. Throws `gpu-out-of-memory` when not even one fits.
  */
 export function sequencesThatFit(
-  { limits }: Pick<Capabilities, "limits">,
+  capabilities: Pick<Capabilities, "limits">,
   spec: ModelSpec,
   wanted: number,
   maxLength: number,
 ): number {
-  const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const binding = largestTensor(capabilities);
   const slotBytes = 4 * maxLength * spec.kvHeads * spec.headDim;
   const rows = Math.floor(binding / Math.max(slotBytes, 4 * spec.vocab));
   if (rows >= 1) return Math.min(rows, wanted);

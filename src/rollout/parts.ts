@@ -1,3 +1,4 @@
+import type { Arena } from "../gpu/arena.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -5,7 +6,7 @@ import type { KernelProfile } from "../kernels/profile.ts";
 import { BatchTables } from "../model/batch_tables.ts";
 import { type ModelContext, uploadRope } from "../model/context.ts";
 import type { Adapter } from "../model/lora.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { DecodeTables } from "./decode_tables.ts";
 import { type KvCache, makeKvCache, sequencesThatFit } from "./kv_cache.ts";
@@ -23,6 +24,8 @@ export interface GeneratorOptions {
   readonly withBase?: boolean;
   /** Rotary tables for at least `maxLength` positions, where the caller has some already. */
   readonly rope?: Readonly<Record<string, Tensor>> | undefined;
+  /** Scratch memory of programs that never run while a request is served, to be shared; of its own when absent. */
+  readonly arena?: Arena | undefined;
   /** Sequences side by side; fewer where a binding does not hold as many. Further ones wait for their turn. */
   readonly maxSequences: number;
   /** Prompt tokens in one prefill: no prompt may be longer than this and one. */
@@ -64,11 +67,10 @@ export async function makeParts(gpu: Gpu, options: GeneratorOptions): Promise<Pa
       prefillTables: new BatchTables(
         gpu,
         { N: maxPromptTokens, M: 1, R: rows },
-        profile.attentionTile,
-        false,
+        { tile: profile.attentionTile, long: longFrom(spec) },
       ),
       prefillTargets: gpu.tensor("prefill.targets", [maxPromptTokens, 2]),
-      tables: new DecodeTables(gpu, rows),
+      tables: new DecodeTables(gpu, rows, longFrom(spec)),
       state,
       mover: new RowMover(gpu, [state.tokens, state.seen]),
       ring: new TokenRing(gpu, state.tokens, state.logps, CHUNK, IN_FLIGHT + 1),

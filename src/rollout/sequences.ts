@@ -36,6 +36,8 @@ export interface PromptLimits {
   readonly maxLength: number;
   /** Tokens of a prompt, less the last, that one prefill can take. */
   readonly prefillTokens: number;
+  /** The model's longFrom: no sequence may begin below it and end above it, as its keys would be rotated in two ways. */
+  readonly long: number;
 }
 
 /**
@@ -69,7 +71,7 @@ function checkPrompt(
   prompt: ArrayLike<number>,
   index: number,
   maxNewTokens: number,
-  { vocab, maxLength, prefillTokens }: PromptLimits,
+  { vocab, maxLength, prefillTokens, long }: PromptLimits,
 ): void {
   const refuse = (text: string) =>
     new AppError("config-invalid", `Prompt ${index + 1} ${text}`, { details: { prompt: index } });
@@ -82,6 +84,12 @@ function checkPrompt(
   }
   if (prompt.length - 1 > prefillTokens) {
     throw refuse(`has ${prompt.length} tokens; prompts may have ${prefillTokens + 1}. Shorten the prompt.`);
+  }
+  if (prompt.length <= long && prompt.length + maxNewTokens - 1 > long) {
+    throw refuse(
+      `has ${prompt.length} tokens; with ${maxNewTokens} new ones it would pass ${long}, where this model's rotary scaling ` +
+        `(longrope) changes for all tokens. Keep prompt and answer together within ${long} tokens.`,
+    );
   }
   for (let i = 0; i < prompt.length; i++) {
     const id = prompt[i] ?? -1;

@@ -1,4 +1,5 @@
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { RepositoryRecord, StoredFile } from "../host/hub_store.ts";
 import { AppError } from "../lib/errors.ts";
 import type { StoredRecord } from "./record_manifest.ts";
 
@@ -27,6 +28,14 @@ export interface RunRecord {
   readonly error: { readonly code: string; readonly message: string } | null;
   /** Why it paused without being asked to; absent in what older versions stored. */
   readonly reason?: string | null;
+  /** What was planned of the GPU's memory, part by part, and the most that was taken, in bytes; absent in older ones. */
+  readonly memory?: {
+    readonly plan: {
+      readonly parts: readonly { readonly name: string; readonly bytes: number; readonly help: string }[];
+      readonly total: number;
+    };
+    readonly peak: number;
+  };
 }
 
 /** A row of an append-only journal of a run: metrics, samples or log lines. */
@@ -79,10 +88,20 @@ interface Schema extends DBSchema {
   };
   heartbeats: { key: string; value: Heartbeat };
   rollouts: { key: [run: string, step: number, rollout: number]; value: StoredRollout };
+  hubRepositories: { key: string; value: RepositoryRecord; indexes: { asked: string } };
+  hubFiles: { key: [repository: string, path: string]; value: StoredFile };
 }
 
 export type Database = IDBPDatabase<Schema>;
-export type StoreName = "runs" | JournalName | "manifests" | "records" | "heartbeats" | "rollouts";
+export type StoreName =
+  | "runs"
+  | JournalName
+  | "manifests"
+  | "records"
+  | "heartbeats"
+  | "rollouts"
+  | "hubRepositories"
+  | "hubFiles";
 
 export const STORES: readonly StoreName[] = [
   "runs",
@@ -93,6 +112,8 @@ export const STORES: readonly StoreName[] = [
   "records",
   "heartbeats",
   "rollouts",
+  "hubRepositories",
+  "hubFiles",
 ];
 
 /** Step i brings a database of version i to version i + 1. Only ever add to the end: what is there has been run. */
@@ -108,6 +129,11 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
   },
   (db) => {
     db.createObjectStore("rollouts", { keyPath: ["run", "step", "rollout"] });
+  },
+  (db) => {
+    const repositories = db.createObjectStore("hubRepositories", { keyPath: "key" });
+    repositories.createIndex("asked", "asked", { multiEntry: true });
+    db.createObjectStore("hubFiles", { keyPath: ["repository", "path"] });
   },
 ];
 

@@ -4,13 +4,18 @@ import type { Endpoint } from "../protocol/rpc.ts";
 import { announce, checkDevice, loadCatalog, loadStorage, noteError, setTrouble, useApp } from "./app.ts";
 import { reduceChat, useChat } from "./chat.ts";
 import { connectTo, request, startWorker } from "./client.ts";
+import { clearDownloads, isArriving, useDownloads, withProgress } from "./downloads.ts";
+import { noteProgress } from "./exports.ts";
 import { failureOf, shown } from "./failure.ts";
 import { headlineOf } from "./headline.ts";
-import { sendHub } from "./hub.ts";
+import { sendHub, useHub } from "./hub.ts";
+import { forgetFacts } from "./hub_facts.ts";
+import { recallToken } from "./hub_token.ts";
 import { loadRun, loadRuns } from "./run_actions.ts";
 import { isGoing, methodIdOf, nameOf, type RunView, reduce, useRuns } from "./runs.ts";
 import { openSandboxPort } from "./sandbox.ts";
-import { restoreSetup, scheduleRefresh } from "./setup_actions.ts";
+import { restoreSetup } from "./setup_actions.ts";
+import { scheduleRefresh } from "./setup_refresh.ts";
 import { spokenProgress, spokenStatus } from "./spoken.ts";
 import { watchSystemTheme } from "./theme.ts";
 
@@ -20,6 +25,7 @@ export function boot(endpoint?: Endpoint): void {
   restoreSetup();
   if (endpoint) connectTo(endpoint, onEvent);
   else startWorker(onEvent, setTrouble);
+  recallToken(useHub.getState().address);
   void sendHub().catch(noteError);
   addEventListener("beforeunload", (event) => {
     const { runs, order } = useRuns.getState();
@@ -36,9 +42,17 @@ export function boot(endpoint?: Endpoint): void {
 
 function onEvent(event: WorkerEvent): void {
   if (event.type === "answer") useChat.setState((state) => reduceChat(state, event));
+  else if (event.type === "download") onDownload(event);
   else if (event.type === "device-lost") setTrouble(event.error);
   else if (event.type === "sandbox-wanted") void openSandbox();
-  else onRunEvent(event);
+  else if (event.type === "export") noteProgress(event.runId, event.progress);
+  else if ("runId" in event) onRunEvent(event);
+}
+
+function onDownload(event: Extract<WorkerEvent, { type: "download" }>): void {
+  useDownloads.setState((state) => withProgress(state, event));
+  // What was said of bytes that are here is no longer so.
+  if (!isArriving(event)) forgetFacts();
 }
 
 /** Opens the frame for a person's code. What goes wrong is told where the code is waited for: in the worker. */
@@ -72,6 +86,7 @@ const methodOf = (run: RunView): AlgorithmInfo | undefined =>
 
 /** What was saved changes when a run ends or pauses. */
 function afterStatus(runId: string, state: string): void {
+  if (state !== "preparing") clearDownloads();
   if (state === "done" || state === "failed" || state === "paused") {
     void loadStorage();
     if (state !== "paused") void loadRun(runId).then(loadRuns);

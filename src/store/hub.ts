@@ -4,6 +4,7 @@ import type { Catalog } from "../protocol/catalog.ts";
 import type { DownloadPlan } from "../protocol/setup.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { request } from "./client.ts";
+import { recallToken, tokenFor } from "./hub_token.ts";
 
 /** The hub that names of models and data are looked for at, when a person gives such a name. */
 
@@ -17,14 +18,27 @@ function keptAddress(): string {
   }
 }
 
-export const useHub = create<{ readonly address: string }>(() => ({
+interface HubState {
+  readonly address: string;
+  /** A person is looking at the address. */
+  readonly choosing: boolean;
+}
+
+export const useHub = create<HubState>(() => ({
   address: typeof localStorage === "undefined" ? HUB_ENDPOINT : keptAddress(),
+  choosing: false,
 }));
+
+export const openAddress = (): void => useHub.setState({ choosing: true });
+export const closeAddress = (): void => useHub.setState({ choosing: false });
 
 export const hubHost = (address: string): string => new URL(address).host;
 
-/** Tells the worker which hub it is. Nothing is asked of it by that. */
-export const sendHub = (): Promise<unknown> => request("setHub", { endpoint: useHub.getState().address });
+/** Tells the worker which hub it is, with the token that is held for it. Nothing is asked of it by that. */
+export function sendHub(): Promise<unknown> {
+  const { address } = useHub.getState();
+  return request("setHub", { endpoint: address, token: tokenFor(address) });
+}
 
 /** Another address, from now on and in later visits. False when it is none that this page may ask. */
 export async function setHub(text: string): Promise<boolean> {
@@ -36,6 +50,7 @@ export async function setHub(text: string): Promise<boolean> {
   } catch {
     // The address then holds for this visit.
   }
+  recallToken(address);
   await sendHub();
   return true;
 }
@@ -71,8 +86,12 @@ const nameIn = (entry: unknown): unknown =>
 /** Data of more bytes than this is read only when a person says so. */
 const ASK_FIRST = 64 * 1024 * 1024;
 
+/** What of a part is not on this device yet. */
+export const toFetch = ({ bytes, stored = 0 }: DownloadPlan["parts"][number]): number =>
+  Math.max(0, bytes - stored);
+
 const bytesOf = ({ parts }: DownloadPlan, isData: boolean): number =>
-  parts.reduce((sum, { what, bytes }) => sum + ((what === "data") === isData ? bytes : 0), 0);
+  parts.reduce((sum, part) => sum + ((part.what === "data") === isData ? toFetch(part) : 0), 0);
 
 /** What is fetched when training starts; the data is read before. */
 export const fetchedAtStart = (plan: DownloadPlan): number => bytesOf(plan, false);
@@ -85,4 +104,4 @@ export function toAgree(plan: DownloadPlan, agreed: string | null): number {
 
 /** Stands for the data of a plan. */
 export const agreementOf = ({ parts }: DownloadPlan): string =>
-  JSON.stringify(parts.filter(({ what }) => what === "data"));
+  JSON.stringify(parts.filter(({ what }) => what === "data").map(({ name, bytes }) => [name, bytes]));

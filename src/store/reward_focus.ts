@@ -1,5 +1,6 @@
 import { create } from "zustand";
-import { openAtRow, takeSettingsOf } from "./setup_actions.ts";
+import { takeSettingsOf } from "./setup_actions.ts";
+import { openAtRow } from "./setup_refresh.ts";
 
 /** The reward that the form opens at, with an answer to try it on. */
 export interface RewardFocus {

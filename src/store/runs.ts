@@ -6,12 +6,12 @@ import type {
   MetricRow,
   RolloutSet,
   RunDetails,
+  RunMemory,
   RunProgress,
   RunStatus,
   RunSummary,
   SampleSet,
 } from "../protocol/runs.ts";
-import type { MemoryPlan } from "../protocol/setup.ts";
 import type { Failure } from "./failure.ts";
 import { mergeRows, rowsUpTo } from "./metric_rows.ts";
 
@@ -33,7 +33,7 @@ export interface RunView {
   readonly rolloutSteps: readonly number[];
   readonly checkpoints: readonly CheckpointSummary[];
   readonly log: readonly LogLine[];
-  readonly plan: MemoryPlan | null;
+  readonly memory: RunMemory | null;
   readonly configYaml: string | null;
   /** Whether the saved details were read. */
   readonly loaded: boolean;
@@ -67,7 +67,7 @@ const blank = (id: string): RunView => ({
   rolloutSteps: [],
   checkpoints: [],
   log: [],
-  plan: null,
+  memory: null,
   configYaml: null,
   loaded: false,
   refused: null,
@@ -135,8 +135,10 @@ export function reduce(state: RunsState, event: WorkerEvent): RunsState {
         log: [...run.log, event.line].slice(-MOST_LOG_LINES),
       }));
     case "answer":
+    case "download":
     case "device-lost":
     case "sandbox-wanted":
+    case "export":
       return state;
   }
 }
@@ -161,7 +163,7 @@ export function withDetails(state: RunsState, details: RunDetails): RunsState {
     summary: details.summary,
     status: isGoing(run) && run.summary !== null ? run.status : details.summary.status,
     configYaml: details.configYaml,
-    plan: details.plan ?? run.plan,
+    memory: details.memory ?? run.memory,
     rows: mergeRows(details.metrics, run.rows),
     samples: run.samples.reduce(bySteps, details.samples),
     checkpoints: details.checkpoints,

@@ -1,5 +1,6 @@
 import { create } from "zustand";
 import type { FieldData } from "../config/fields.ts";
+import { formatBytes } from "../lib/format_bytes.ts";
 import type { AlgorithmInfo, Catalog } from "../protocol/catalog.ts";
 import type {
   DataPreview,
@@ -95,7 +96,7 @@ export const algorithmOf = (
 export interface NextStep {
   readonly label: string;
   /** Where to go to do it; null when the run can start. */
-  readonly section: "model" | "data" | "rewards" | "settings" | null;
+  readonly section: "model" | "data" | "rewards" | "settings" | "memory" | null;
   readonly ready: boolean;
   /** Bytes that are fetched from the hub by pressing it. */
   readonly fetches?: number;
@@ -106,7 +107,11 @@ const missing = (label: string, section: NextStep["section"]): NextStep => ({ la
 /** The next thing that is missing, in the order of the page. */
 export function nextStep(state: SetupState, deviceReady: boolean): NextStep {
   if (!deviceReady) return missing("Needs WebGPU", null);
-  const open = settingsStep(state) ?? downloadStep(state) ?? dataStep(state.preview, state.skipBadRows);
+  const open =
+    settingsStep(state) ??
+    downloadStep(state) ??
+    dataStep(state.preview, state.skipBadRows) ??
+    memoryStep(state.plan);
   if (open) return open;
   if (state.starting) return missing("Starting…", null);
   const plan = shown(state.download);
@@ -139,9 +144,13 @@ function downloadStep({ download, agreed }: SetupState): NextStep | null {
 }
 
 function refusedStep({ code, details }: Failure): NextStep {
-  if (code === "network") return missing("The hub did not answer", "model");
+  if (code === "network")
+    return missing(details["status"] === 429 ? "The hub is busy" : "The hub did not answer", "model");
+  if (details["key"] === "config_name") return missing("Choose a subset", "data");
+  if (details["key"] === "split") return missing("Choose a split", "data");
   const isData =
     code === "config-invalid" || code === "dataset-invalid" || /dataset/.test(String(details["what"]));
+  if (code === "access-denied") return missing("Get access first", isData ? "data" : "model");
   return isData ? missing("Choose other data", "data") : missing("Choose another model", "model");
 }
 
@@ -159,6 +168,15 @@ function dataStep(preview: Loadable<DataPreview>, skipBadRows: boolean): NextSte
     return missing(`Decide on ${problemTotal} bad ${problemTotal === 1 ? "row" : "rows"}`, "data");
   }
   return null;
+}
+
+function memoryStep(plan: Loadable<MemoryPlan>): NextStep | null {
+  if (plan.state === "failed" && plan.error.code === "gpu-out-of-memory")
+    return missing("Too large for this GPU: make it fit", "memory");
+  const value = shown(plan);
+  if (!value?.tooLarge || value.budget === null) return null;
+  const [needed, allowed] = [value.total, value.budget].map(formatBytes);
+  return missing(`Needs ${needed} of ${allowed}: make it fit`, "memory");
 }
 
 /** The mapping to give when a column's role is picked in the header; `null` says that it plays none. */

@@ -1,3 +1,4 @@
+import { Arena } from "../gpu/arena.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Program, planPrograms } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback.ts";
@@ -11,7 +12,7 @@ import { uploadRope } from "../model/context.ts";
 import { type LoadedModel, loadModel, type ModelOptions } from "../model/loaded_model.ts";
 import type { Adapter } from "../model/lora.ts";
 import type { ParamPool } from "../model/param_pool.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { type Objective, Workbench } from "./objective.ts";
 import { createOptimizer, type Optimizer, type OptimizerSettings, recordUpdate } from "./optimizer.ts";
@@ -33,6 +34,8 @@ export interface EngineOptions extends ModelOptions {
   readonly referenceMove?: number | undefined;
   /** From a checkpoint; chosen for the adapter when absent. */
   readonly profile?: KernelProfile;
+  /** Scratch memory, to be shared with what never runs at the same time; of its own when absent. */
+  readonly arena?: Arena;
 }
 
 /** What one execution adds to the counts of its batch. */
@@ -74,12 +77,23 @@ export class Engine {
   readonly model: LoadedModel;
   readonly programs: Readonly<Record<string, Program>>;
   readonly whole: WholeBatch | undefined;
+  /** Free between two programs: whatever runs in turns with them may use it. */
+  readonly arena: Arena;
+  readonly rematerialize: boolean;
   readonly #tables: BatchTables;
   readonly #scoreRing: ReadbackRing;
   readonly #passRing: ReadbackRing;
 
-  private constructor(gpu: Gpu, options: EngineOptions, parts: EngineParts, programs: readonly Program[]) {
+  private constructor(
+    gpu: Gpu,
+    options: EngineOptions,
+    parts: EngineParts,
+    programs: readonly Program[],
+    arena: Arena,
+  ) {
     this.gpu = gpu;
+    this.arena = arena;
+    this.rematerialize = options.rematerialize;
     this.spec = options.spec;
     this.profile = parts.profile;
     this.capacity = options.capacity;
@@ -98,8 +112,9 @@ export class Engine {
 
   /** Throws `model-*` and `adapter-unsupported` for bad files, `gpu-out-of-memory` when the plan does not fit. */
   static async create(gpu: Gpu, options: EngineOptions): Promise<Engine> {
+    const { arena = new Arena(gpu) } = options;
     const parts = await prepareEngine(gpu, options);
-    return new Engine(gpu, options, parts, await planPrograms(gpu, parts.recorders));
+    return new Engine(gpu, options, parts, await planPrograms(gpu, parts.recorders, arena), arena);
   }
 
   program(name: string): Program {
@@ -268,12 +283,17 @@ export async function prepareEngine(gpu: Gpu, options: EngineOptions): Promise<E
   const made = await gpu.guarded("Tables", () => {
     const isFull = options.trainable.kind === "full";
     const scores = gpu.tensor("scores", [capacity.M]);
-    const tables = new BatchTables(gpu, capacity, profile.attentionTile, isFull, objective.columns);
+    const tile = { tile: profile.attentionTile, long: longFrom(spec) };
+    const tables = new BatchTables(gpu, capacity, {
+      ...tile,
+      withGradient: isFull,
+      columns: objective.columns,
+    });
     const combine = objective.combine?.bind(objective);
     return {
       report: new ReportBuffer(gpu, options.micros, objective.metrics, combine),
       tables,
-      whole: options.whole && new WholeBatch(gpu, options.whole, tables, profile.attentionTile),
+      whole: options.whole && new WholeBatch(gpu, options.whole, tables, tile),
       rope: uploadRope(gpu, spec, Math.min(spec.maxPositions, options.maxLength)),
       scores,
       scoreRing: new ReadbackRing(gpu, scores, 2),

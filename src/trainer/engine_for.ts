@@ -8,7 +8,7 @@ import { readAdapterFor } from "../model/adapter_file.ts";
 import type { Capacity } from "../model/batch_tables.ts";
 import type { NamedValues, ReferenceKind, Trainable, ValueStart } from "../model/loaded_model.ts";
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { followsLength, type ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import type { EngineOptions } from "./engine.ts";
 import type { Objective } from "./objective.ts";
@@ -136,7 +136,7 @@ export function engineOptions(config: RunConfig, plan: EnginePlan): EngineOption
   if (maxLength > spec.maxPositions) {
     throw new AppError(
       "config-invalid",
-      `max_seq_length allows rows of ${maxLength} tokens, but this model has ${spec.maxPositions} positions. Set max_seq_length to ${spec.maxPositions} or less.`,
+      `max_seq_length allows rows of ${maxLength} tokens, but this model has ${spec.maxPositions} positions${followsLength(spec) ? ", past which its rotary scaling (dynamic) changes with the length of every batch" : ""}. Set max_seq_length to ${spec.maxPositions} or less.`,
       { details: { key: "max_seq_length", limit: spec.maxPositions } },
     );
   }

@@ -21,6 +21,8 @@ export interface DoneStep {
   readonly endsEpoch: boolean;
   /** What the host knows of the step under its name in the log: rewards, lengths. */
   readonly values?: Promise<Readonly<Record<string, number>>> | Readonly<Record<string, number>>;
+  /** What a person should know of the rows that the step found unusable. */
+  readonly notes?: readonly string[];
   /** Why the run should pause after this step, for people. */
   readonly pause?: string | undefined;
 }
@@ -28,7 +30,11 @@ export interface DoneStep {
 /** An algorithm at work, as the loop sees it: it does one optimizer step at a time, and can be put down and taken up. */
 export interface Method {
   readonly totalSteps: number;
-  step(place: StepPlace): Promise<DoneStep> | DoneStep;
+  /**
+   * Where its rows cannot be had, it throws what they were refused for, and the run is paused and not lost; `midStep` in the
+   * error's details says that some of the step was done already, so that it cannot be taken up again.
+   */
+  step(place: StepPlace): Promise<DoneStep>;
   /** The log line of the steps since the last one. */
   logValues(records: readonly StepRecord[]): Record<string, number>;
   /** How it does on what is held out, under names that begin with `eval_`; undefined when nothing is. */
@@ -36,7 +42,7 @@ export interface Method {
   /** All that going on to the same bits needs beside the engine's tensors; survives JSON. */
   state(): unknown;
   restore(state: unknown): void;
-  /** Lets go of what lives outside the engine: processes that run a person's code. */
+  /** Lets go of what lives outside the engine: files that are read, processes that run a person's code. */
   close?(): void;
 }
 

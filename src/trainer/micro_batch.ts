@@ -1,6 +1,7 @@
 import type { CommonConfig } from "../config/fields.ts";
-import type { BatchOptions } from "../data/batches.ts";
+import { type BatchShape, totalSteps } from "../data/batches.ts";
 import type { TrainingRow } from "../data/packed_rows.ts";
+import type { TrainRows } from "../data/train_rows.ts";
 import { AppError } from "../lib/errors.ts";
 import type { BatchRow, Capacity } from "../model/batch_tables.ts";
 
@@ -81,15 +82,19 @@ export function capacityFor(rows: readonly TrainingRow[], batchSize: number): Ca
   };
 }
 
-/** How rows are taken in order into the steps of a run. Throws `dataset-invalid` when there is none. */
-export function batchOptions(config: CommonConfig, lengths: readonly number[]): BatchOptions {
-  if (lengths.length === 0) throw new AppError("dataset-invalid", "There is no row to train on.");
-  return {
-    rows: lengths.length,
-    batchSize: config.batch_size,
-    gradientAccumulationSteps: config.gradient_accumulation_steps,
-    strategy: config.train_sampling_strategy,
-    seed: config.data_seed ?? config.seed,
-    lengths,
-  };
+/** How the rows of an optimizer step are cut. */
+export function batchShape(
+  config: Pick<CommonConfig, "batch_size" | "gradient_accumulation_steps">,
+): BatchShape {
+  return { batchSize: config.batch_size, gradientAccumulationSteps: config.gradient_accumulation_steps };
+}
+
+/** Optimizer steps of a run over these rows. Throws `dataset-invalid` when there is none. */
+export function stepsOfRun(rows: Pick<TrainRows<unknown>, "count">, config: CommonConfig): number {
+  if (rows.count === 0) throw new AppError("dataset-invalid", "There is no row to train on.");
+  return totalSteps(
+    { rows: rows.count, ...batchShape(config) },
+    config.num_epochs,
+    config.max_steps ?? undefined,
+  );
 }

@@ -3,7 +3,7 @@ import type { ExampleSet } from "../data/dataset_formats.ts";
 import type { Example } from "../data/example.ts";
 import { mergeRows } from "../data/merge_rows.ts";
 import { Random } from "../lib/random.ts";
-import type { Dataset } from "./prepare_data.ts";
+import type { Dataset } from "./load_dataset.ts";
 
 /** What a dataset of several gives. */
 export interface MixedSource {
@@ -69,21 +69,23 @@ export function mixDatasets(
     const held = { validation: move(dataset.validation), test: move(dataset.test) };
     return { name, weight, rows: train.length, taken, set: move(dataset.set.examples), ...held };
   });
-  const validation = moved.flatMap((part) => part.validation);
+  const heldOut = moved.flatMap((part) => part.validation);
+  // The first few of one dataset would stand for none of the others.
+  const validation = evaluated === null ? heldOut : shuffled(heldOut, seed).slice(0, evaluated);
+  const test = moved.flatMap((part) => part.test);
+  const train = shuffled(
+    moved.flatMap(({ taken }) => taken),
+    seed,
+  );
+  const set = mixSets(
+    parts,
+    moved.flatMap(({ set: examples }) => examples),
+  );
   return {
-    file,
-    set: mixSets(
-      parts,
-      moved.flatMap(({ set }) => set),
-    ),
-    train: shuffled(
-      moved.flatMap(({ taken }) => taken),
-      seed,
-    ),
-    // The first few of one dataset would stand for none of the others.
-    validation: evaluated === null ? validation : shuffled(validation, seed).slice(0, evaluated),
-    test: moved.flatMap((part) => part.test),
-    part: first.dataset.part,
+    ...{ file, set, train, validation, test, part: first.dataset.part, stream: undefined },
+    rowCount: file.rows.length,
+    counts: { train: train.length, validation: validation.length, test: test.length },
+    notes: parts.flatMap(({ name, dataset }) => dataset.notes.map((note) => `${name}: ${note}`)),
     sources: moved.map(({ name, weight, rows, taken }) => ({ name, weight, rows, taken: taken.length })),
   };
 }

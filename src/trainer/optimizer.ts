@@ -1,8 +1,8 @@
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, largestTensor } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
-import { numel, type Tensor } from "../gpu/tensor.ts";
+import { alignedBytes, numel, type Tensor } from "../gpu/tensor.ts";
 import { adamw } from "../kernels/optim/adamw.ts";
-import { adamw8bit, adamw8bitPlan } from "../kernels/optim/adamw_8bit.ts";
+import { adamw8bit, adamw8bitPlan, type ParameterRange } from "../kernels/optim/adamw_8bit.ts";
 import { dynamicMaps } from "../kernels/optim/dynamic_map.ts";
 import { gradNorm, gradNormPartials } from "../kernels/optim/grad_norm.ts";
 import { gradNormFinish } from "../kernels/optim/grad_norm_finish.ts";
@@ -59,12 +59,16 @@ function create8bit(gpu: Gpu, pool: ParamPool, settings: OptimizerSettings): Opt
   const { beta1, beta2, epsilon: eps, weightDecay: weight_decay } = settings;
   const maps = gpu.tensor("dynamicMaps", [512]);
   gpu.upload(maps, dynamicMaps());
-  const shards = pool.shards.map((shard, i) => {
-    const plan = adamw8bitPlan(rangesOf(shard));
-    const blocks = gpu.tensor(`blocks.${i}`, [plan.blocks.length / 4, 4]);
-    gpu.upload(blocks, plan.blocks);
-    return { shard, blocks, moments: gpu.tensor(`moments.${i}`, [plan.words]) };
-  });
+  const most = largestTensor(gpu.capabilities);
+  const shards = pool.shards.flatMap((shard, i) =>
+    momentParts(rangesOf(shard), most).map((ranges, part) => {
+      const name = part === 0 ? String(i) : `${i}.${part}`;
+      const plan = adamw8bitPlan(ranges);
+      const blocks = gpu.tensor(`blocks.${name}`, [plan.blocks.length / 4, 4]);
+      gpu.upload(blocks, plan.blocks);
+      return { shard, blocks, moments: gpu.tensor(`moments.${name}`, [plan.words]) };
+    }),
+  );
   return {
     tensors: shards.map(({ moments }) => [moments.label, moments] as const),
     recordUpdate(recorder, state, { rowThreads: threads }) {
@@ -80,8 +84,22 @@ function create8bit(gpu: Gpu, pool: ParamPool, settings: OptimizerSettings): Opt
   };
 }
 
+/** Small tensors keep two f32 for each of theirs, so that a shard of them alone may have more moments than a buffer holds. */
+function momentParts(ranges: readonly ParameterRange[], most: number): ParameterRange[][] {
+  const parts: { ranges: ParameterRange[]; words: number }[] = [];
+  for (const range of ranges) {
+    const { words } = adamw8bitPlan([range]);
+    const last = parts.at(-1);
+    if (last && alignedBytes(4 * (last.words + words)) <= most) {
+      last.ranges.push(range);
+      last.words += words;
+    } else parts.push({ ranges: [range], words });
+  }
+  return parts.map((part) => part.ranges);
+}
+
 /** The tensors of the file in a shard: blocks of 8-bit moments never cross from one to the next. */
-function rangesOf(shard: PoolShard) {
+function rangesOf(shard: PoolShard): ParameterRange[] {
   return shard.entries.flatMap(({ offset, decay, names }) =>
     names.map(({ first, shape }) => ({ offset: offset + first, count: numel(shape), decay })),
   );

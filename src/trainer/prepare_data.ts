@@ -1,40 +1,20 @@
 import type { CommonConfig, DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../config/fields.ts";
 import { type ChatTemplate, loadChatTemplate } from "../data/chat_template.ts";
-import { columnsInUse, type ExampleOptions, type ExampleSet, readExamples } from "../data/dataset_formats.ts";
-import { duplicateNotes } from "../data/duplicates.ts";
 import type { DroppedRow } from "../data/encode_turns.ts";
 import type { Example } from "../data/example.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../data/packed_rows.ts";
 import { buildPreferenceExamples, type PreferencePair } from "../data/preference_examples.ts";
 import { buildPrompts, type PromptRow } from "../data/prompt_examples.ts";
-import type { RowPurpose } from "../data/row_format.ts";
-import type { FirstRows, RowFile } from "../data/rows.ts";
 import { buildSftExamples, type SftOptions } from "../data/sft_examples.ts";
-import { type SplitName, splitName, splitRows } from "../data/splits.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import type { DatasetAsset, Folder, Host } from "../host/host.ts";
-import { AppError, invariant } from "../lib/errors.ts";
-import { datasetsOf, type MixedSource, mixDatasets, type WeightedDataset } from "./mix_datasets.ts";
-import { processRows } from "./process_rows.ts";
-import { readSplit } from "./read_split.ts";
+import type { Folder } from "../host/host.ts";
+import { type Dataset, purposeOf } from "./load_dataset.ts";
+import { ofTemplate, templateVariables } from "./template_use.ts";
 
 export interface TextTools {
   readonly tokenizer: Tokenizer;
   /** Undefined when the model has none and ChatML was not asked for. */
   readonly template: ChatTemplate | undefined;
-}
-
-/** A dataset as it was read, in canonical form, cut into parts. */
-export interface Dataset {
-  readonly file: RowFile;
-  readonly set: ExampleSet;
-  readonly train: readonly Example[];
-  readonly validation: readonly Example[];
-  readonly test: readonly Example[];
-  /** Which subset and split were read, of a dataset that has them; undefined for a file. */
-  readonly part: DatasetAsset["part"];
-  /** What each dataset gives, of a run with several. */
-  readonly sources?: readonly MixedSource[];
 }
 
 export interface SftData {
@@ -70,148 +50,21 @@ export async function loadTextTools(
   return { tokenizer, template: await loadChatTemplate(folder, tokenizer, { source }) };
 }
 
-/** What an algorithm reads rows for. */
-export function purposeOf({ algorithm }: Pick<CommonConfig, "algorithm">): RowPurpose {
-  if (algorithm === "sft") return "sft";
-  return algorithm === "dpo" ? "preference" : "prompt";
-}
-
-/**
- * Reads the dataset of a configuration, for the purpose of its algorithm unless another is given, runs its processing_fn, and
- * cuts it into train, validation and test. Throws `file-missing`, `dataset-invalid`, `user-code-*`; with `skipBadRows` unset
- * also when any row cannot be used, naming the first.
- */
-export async function loadDataset(
-  host: DataHost,
-  config: CommonConfig,
-  hasTemplate: boolean,
-  skipBadRows: boolean,
-  purpose: RowPurpose = purposeOf(config),
-): Promise<Dataset> {
-  const load = async (one: CommonConfig) =>
-    withDuplicates(await loadOne(host, one, hasTemplate, skipBadRows, purpose));
-  if (config.more_datasets.length === 0) return load(config);
-  const parts: WeightedDataset[] = [];
-  for (const { config: one, weight } of datasetsOf(config)) {
-    // How many rows are evaluated is said of all datasets together.
-    const dataset = await load({ ...one, max_eval_samples: null });
-    parts.push({ name: one.dataset_name ?? "", weight, dataset });
-  }
-  const [first, ...others] = parts;
-  invariant(first !== undefined, "a run has a dataset");
-  return mixDatasets([first, ...others], config);
-}
-
-function withDuplicates(dataset: Dataset): Dataset {
-  const rows = (examples: readonly Example[]) => examples.map(({ row }) => row);
-  const notes = duplicateNotes(rows(dataset.train), rows([...dataset.validation, ...dataset.test]));
-  return notes.length === 0
-    ? dataset
-    : { ...dataset, set: { ...dataset.set, notes: [...dataset.set.notes, ...notes] } };
-}
-
-type DataHost = Pick<Host, "openDataset" | "readText" | "userCode" | "log">;
-
-async function loadOne(
-  host: DataHost,
-  config: CommonConfig,
-  hasTemplate: boolean,
-  skipBadRows: boolean,
-  purpose: RowPurpose,
-): Promise<Dataset> {
-  const { text_column: textColumn } = config;
-  const mapping =
-    textColumn === null ? config.column_mapping : { ...config.column_mapping, [textColumn]: "text" };
-  const { config_name: subset, max_samples: limit } = config;
-  const options: ExampleOptions = {
-    purpose,
-    hasTemplate,
-    ...(config.task_type !== null && { taskType: config.task_type }),
-    ...(mapping && { columnMapping: mapping }),
-    ...(config.system_prompt !== null && { systemPrompt: config.system_prompt }),
-  };
-  const read = async (name: string, split: string | readonly string[], percent: number | null) => {
-    const named = { ...options, name };
-    // A processing_fn may read any column.
-    const some = config.processing_fn === null && {
-      columnsInUse: (first: FirstRows) => columnsInUse(first, named),
-    };
-    const source = { name, subset, split, percent, limit, ...some };
-    const { file: rows, part } = await readSplit(host, source);
-    const file = await processRows(host, config, rows);
-    const set = readExamples(file, named);
-    if (set.problemTotal > 0 && !skipBadRows) throw badRows(name, set);
-    return { file, set, part };
-  };
-  const name = config.dataset_name ?? "";
-  const { file, set, part } = await read(name, config.split, config.percent);
-  const { examples } = set;
-  const whole = { file, set, part };
-  if (config.eval_dataset_name !== null) {
-    const other = await read(config.eval_dataset_name, ["validation", "test", "train"], null);
-    return { ...whole, train: examples, validation: limited(other.set.examples, config), test: [] };
-  }
-  const { val_split_ratio: valSplitRatio, test_split_ratio: testSplitRatio, seed } = config;
-  // A dataset's own split is what is held out; only what it has not is cut from the rows that are trained on.
-  const ownValidation = valSplitRatio > 0 ? ownSplit(part, "validation") : undefined;
-  const parts = splitRows(examples.length, {
-    valSplitRatio: ownValidation === undefined ? valSplitRatio : 0,
-    testSplitRatio: ownSplit(part, "test") === undefined ? testSplitRatio : 0,
-    seed,
-  });
-  const pick = (rows: readonly number[]) => rows.map((row) => examples[row] as Example);
-  const heldOut =
-    ownValidation === undefined
-      ? pick(parts.validation)
-      : (await read(name, ownValidation, null)).set.examples;
+/** How rows become tokens and targets. */
+export function sftOptions(config: SftConfig): SftOptions {
   return {
-    ...{ ...whole, train: pick(parts.train), test: pick(parts.test) },
-    validation: limited(heldOut, config),
-  };
-}
-
-/** A split that the dataset itself has for a purpose, unless it is the one that is trained on. */
-export function ownSplit(part: Dataset["part"], purpose: SplitName): string | undefined {
-  const trained = part?.split.split("+") ?? [];
-  return part?.splits.find((split) => !trained.includes(split) && splitName(split) === purpose);
-}
-
-function limited(
-  examples: readonly Example[],
-  { max_eval_samples: limit }: CommonConfig,
-): readonly Example[] {
-  return limit === null ? examples : examples.slice(0, limit);
-}
-
-function badRows(name: string, set: ExampleSet): AppError {
-  const [first] = set.problems;
-  const rest = set.problemTotal > 1 ? ` ${set.problemTotal - 1} more rows have problems.` : "";
-  return new AppError(
-    "dataset-invalid",
-    `${name}: ${first?.message ?? "a row cannot be used."}${rest} ${set.examples.length} rows are usable; skip the others to go on.`,
-    {
-      details: {
-        name,
-        problems: set.problems.slice(0, 20),
-        total: set.problemTotal,
-        usable: set.examples.length,
-      },
-    },
-  );
-}
-
-/** Rows to tokens and targets, packed where the configuration asks for it. Throws `dataset-invalid`, `template-invalid`. */
-export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConfig): SftData {
-  const options: SftOptions = {
     maxSeqLength: config.max_seq_length,
     assistantOnlyLoss: config.assistant_only_loss,
     packing: config.packing,
     ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
-    ...(config.enable_thinking !== null && {
-      templateVariables: { enable_thinking: config.enable_thinking },
-    }),
+    ...templateVariables(config),
   };
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+}
+
+/** Rows to tokens and targets, packed where the configuration asks for it. Throws `dataset-invalid`, `template-invalid`. */
+export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConfig): SftData {
+  const options = sftOptions(config);
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const rowsOf = (examples: readonly Example[], what: string, packing: boolean): readonly TrainingRow[] => {
     if (examples.length === 0) return [];
     const built = buildSftExamples(examples, tools, { ...options, packing });
@@ -242,7 +95,7 @@ export function buildSftData(dataset: Dataset, tools: TextTools, config: SftConf
 /** Preference rows to pairs of tokens. Throws `dataset-invalid`, `template-invalid`. */
 export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoConfig): PreferenceData {
   const { max_seq_length: maxSeqLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const pairsOf = (examples: readonly Example[], what: string): readonly PreferencePair[] => {
     if (examples.length === 0) return [];
     const built = buildPreferenceExamples(examples, tools, { maxSeqLength, ...templateVariables(config) });
@@ -267,7 +120,7 @@ export function preferenceData(dataset: Dataset, tools: TextTools, config: DpoCo
  */
 export function promptData(dataset: Dataset, tools: TextTools, config: GroupConfig | PpoConfig): PromptData {
   const { max_prompt_length: maxPromptLength } = config;
-  const notes: string[] = [...dataset.set.notes, ...withoutMeaning(dataset, config)];
+  const notes: string[] = [...datasetNotes(dataset, config), ...ofTemplate(tools, dataset.train)];
   const promptsOf = (examples: readonly Example[], what: string): readonly PromptRow[] => {
     if (examples.length === 0) return [];
     const built = buildPrompts(examples, tools, { maxPromptLength, ...templateVariables(config) });
@@ -294,20 +147,16 @@ export function promptData(dataset: Dataset, tools: TextTools, config: GroupConf
   };
 }
 
-function templateVariables({ enable_thinking }: Pick<CommonConfig, "enable_thinking">) {
-  return enable_thinking === null ? {} : { templateVariables: { enable_thinking } };
-}
-
 function leftOut(dropped: readonly DroppedRow[], what: string): string[] {
   const [first] = dropped;
   if (first === undefined) return [];
   return [`${dropped.length} ${what} were left out; the first because ${first.reason}.`];
 }
 
-/** Settings that mean nothing for these rows, when they are given: said, never dropped in silence. */
-function withoutMeaning({ part }: Dataset, config: CommonConfig): string[] {
+/** How the dataset was read, and settings that mean nothing for these rows: said, never dropped in silence. */
+export function datasetNotes({ part, notes: read }: Dataset, config: CommonConfig): string[] {
   const { config_name: subset, split } = config;
-  const notes: string[] = [];
+  const notes: string[] = [...read];
   if (subset !== null && !part) notes.push(`config_name (${subset}) is not used: a file has no subsets.`);
   if (!part && !/^train(\[|$)/.test(split))
     notes.push(`split (${split}): a file is one split, so its rows are used.`);

@@ -3,32 +3,61 @@ import { languageOfCode, splitReference } from "../config/reward_source.ts";
 import { type RowFile, rowUnit } from "../data/rows.ts";
 import type { Host } from "../host/host.ts";
 import type { UserFunction, UserSource } from "../host/user_code.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, invariant } from "../lib/errors.ts";
 import { openDirect } from "../sandbox/direct_function.ts";
 
 type ProcessingHost = Pick<Host, "readText" | "userCode" | "log">;
 type ProcessingConfig = Pick<CommonConfig, "processing_fn" | "processing_batched" | "processing_fn_kwargs">;
 
-/**
- * The rows of a file after the configuration's `processing_fn`, before columns are mapped: what it returns is laid over each
- * row, as datasets.map does. Throws `user-code-invalid`, and `user-code-failed` naming the line of the code and of the file.
- */
+/** A configuration's `processing_fn`, opened when the first rows come. */
+export interface RowProcessor {
+  /**
+   * The rows of a file, or of a part of it, after the function, before columns are mapped: what it returns is laid over each
+   * row, as datasets.map does. Throws `user-code-invalid`, and `user-code-failed` naming the line of the code and of the file.
+   */
+  process(file: RowFile): Promise<RowFile>;
+  /** Ends what the function runs in, and hands on what it printed. */
+  close(): void;
+}
+
+export function rowProcessor(host: ProcessingHost, config: ProcessingConfig): RowProcessor {
+  const { processing_fn: given, processing_batched: batched, processing_fn_kwargs: kwargs } = config;
+  let opened: UserFunction | undefined;
+  let closed = false;
+  return {
+    async process(file) {
+      if (given === null || file.rows.length === 0) return file;
+      // Rows that were being read ahead when a run ended must not open it again.
+      invariant(!closed, "rows for a processing_fn that was closed");
+      opened ??= await open(host, given);
+      try {
+        const rows = await opened.process(file.rows, { kwargs, batched });
+        return { ...file, rows, columns: [...new Set(rows.flatMap((row) => Object.keys(row)))] };
+      } catch (error) {
+        throw error instanceof AppError ? inFile(error, file, batched) : error;
+      }
+    },
+    close() {
+      for (const line of [...(opened?.repaired ?? []), ...(opened?.logs() ?? [])])
+        host.log("info", `processing_fn: ${line}`);
+      opened?.close();
+      opened = undefined;
+      closed = true;
+    },
+  };
+}
+
+/** The rows of a whole file after the function. */
 export async function processRows(
   host: ProcessingHost,
   config: ProcessingConfig,
   file: RowFile,
 ): Promise<RowFile> {
-  if (config.processing_fn === null || file.rows.length === 0) return file;
-  const fn = await open(host, config.processing_fn);
+  const processor = rowProcessor(host, config);
   try {
-    const options = { kwargs: config.processing_fn_kwargs, batched: config.processing_batched };
-    const rows = await fn.process(file.rows, options);
-    return { ...file, rows, columns: [...new Set(rows.flatMap((row) => Object.keys(row)))] };
-  } catch (error) {
-    throw error instanceof AppError ? inFile(error, file, config.processing_batched) : error;
+    return await processor.process(file);
   } finally {
-    for (const line of [...fn.repaired, ...fn.logs()]) host.log("info", `processing_fn: ${line}`);
-    fn.close();
+    processor.close();
   }
 }
 

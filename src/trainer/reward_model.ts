@@ -4,9 +4,10 @@ import type { Turns } from "../data/example.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { type ModelFolder, openModelFolder } from "../formats/model_folder.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
+import type { Arena } from "../gpu/arena.ts";
 import type { Capabilities, Gpu } from "../gpu/device.ts";
-import { dryGpu } from "../gpu/dry_device.ts";
-import { type Program, planPrograms, programBytes } from "../gpu/program.ts";
+import { type DryBuffer, dryGpu } from "../gpu/dry_device.ts";
+import { arenaBytes, type Program, planPrograms, programBytes } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { ZERO_STEP } from "../gpu/step.ts";
@@ -20,7 +21,7 @@ import { type ModelContext, uploadRope } from "../model/context.ts";
 import { decoderForward } from "../model/decoder.ts";
 import { loadFrozen } from "../model/loaded_model.ts";
 import { readModelSpec } from "../model/registry.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import { longFrom, type ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import { fittingParts } from "./engine.ts";
 import { withoutContent } from "./memory_plan.ts";
@@ -48,6 +49,8 @@ export interface RewardModelOptions {
   /** Of one pass; rows are cut to N tokens where the model has more positions. */
   readonly capacity: Pick<Capacity, "N" | "R">;
   readonly profile: KernelProfile;
+  /** Scratch memory of programs that never run while answers are scored, to be shared; of its own when absent. */
+  readonly arena?: Arena | undefined;
 }
 
 const HEAD = "score.weight";
@@ -174,7 +177,7 @@ export class RewardModel {
   /** Throws `model-*` and `file-invalid` for damaged files, `gpu-out-of-memory`. */
   static async create(gpu: Gpu, options: RewardModelOptions): Promise<RewardModel> {
     const parts = await makeParts(gpu, options);
-    const [program] = await planPrograms(gpu, [parts.recorder]);
+    const [program] = await planPrograms(gpu, [parts.recorder], options.arena);
     if (!program) throw new Error("nothing was planned");
     return new RewardModel(gpu, options.files, parts, program);
   }
@@ -261,7 +264,7 @@ async function makeParts(
     const scores = gpu.tensor("rewardModel.scores", [capacity.M, 1]);
     return {
       ...{ head, scores, ring: new ReadbackRing(gpu, scores, 2) },
-      tables: new BatchTables(gpu, capacity, profile.attentionTile, false),
+      tables: new BatchTables(gpu, capacity, { tile: profile.attentionTile, long: longFrom(spec) }),
       rope: uploadRope(gpu, spec, maxLength),
     };
   });
@@ -287,15 +290,17 @@ function recordScore(
   linearNt(recorder, profile, { x: hidden, y: scores, weight }, { rows: "M" });
 }
 
-/** The GPU memory of a reward model, from the code that allocates it, on a device that only counts. Reads no weights. */
-export async function rewardModelBytes(
+/** What a reward model takes, from the code that allocates it, on a device that only counts. Reads no weights. */
+export async function planRewardModel(
   capabilities: Capabilities,
   options: RewardModelOptions,
-): Promise<number> {
-  const gpu = dryGpu(capabilities);
+): Promise<{ readonly buffers: readonly number[]; readonly arena: readonly number[] }> {
+  const live = new Set<DryBuffer>();
+  const gpu = dryGpu(capabilities, live);
   const { files } = options;
   const model = withoutContent(files.model);
   const head = model.tensors.get(HEAD) ?? files.head;
   const { recorder } = await makeParts(gpu, { ...options, files: { ...files, model, head } });
-  return gpu.counts.bytes + programBytes(gpu, [recorder]);
+  const buffers = [...live].map(({ size }) => size);
+  return { buffers: [...buffers, ...programBytes([recorder])], arena: arenaBytes(gpu, [recorder]) };
 }

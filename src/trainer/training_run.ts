@@ -1,12 +1,12 @@
 import type { CommonConfig } from "../config/fields.ts";
 import type { CheckpointRecord, CheckpointStore } from "../host/host.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, type ErrorCode } from "../lib/errors.ts";
 import { numbersFromText, numbersToText } from "../lib/number_text.ts";
 import { pruneCheckpoints } from "../storage/checkpoints.ts";
 import { afterEvaluation, type BestState, NO_BEST } from "./best_checkpoint.ts";
 import { restoreParams, restoreRun, saveRun } from "./checkpointing.ts";
 import type { Engine } from "./engine.ts";
-import type { Method, MethodEvents } from "./method.ts";
+import type { DoneStep, Method, MethodEvents } from "./method.ts";
 import type { StepRecord } from "./metrics.ts";
 import type { StepReport } from "./report.ts";
 import { learningRateShare, type ScheduleOptions, warmupSteps } from "./schedule.ts";
@@ -138,8 +138,8 @@ export class TrainingRun {
     const until = Math.min(this.totalSteps, this.#step + steps);
     if (this.#step === 0 && this.#evaluates) await this.#evaluateStart();
     while (this.#step < until && control.request === "go") {
-      const pause = await this.#doStep();
-      const outcome = await this.#afterStep(pause);
+      const done = await this.#doStep();
+      const outcome = "blocked" in done ? await this.#block(done.blocked) : await this.#afterStep(done.pause);
       if (outcome) return outcome;
     }
     const reason = await this.#settle(true);
@@ -173,12 +173,27 @@ export class TrainingRun {
     return { state: "paused", step, reason };
   }
 
-  /** One optimizer step of the algorithm. Returns why it asks for a pause, if it does. */
-  async #doStep(): Promise<string | undefined> {
+  /** The rows of the next step cannot be had: what was learned so far is kept, and the run can go on from here. */
+  async #block(reason: string): Promise<Outcome> {
+    const other = await this.#settle(true);
+    await this.#save();
+    return { state: "paused", step: this.#step, reason: other ?? reason };
+  }
+
+  /** One optimizer step of the algorithm: why it asks for a pause, if it does; or why there was none. */
+  async #doStep(): Promise<{ readonly pause: string | undefined } | { readonly blocked: string }> {
     const { config, method, events } = this.#parts;
     const step = this.#step;
     const learningRate = config.learning_rate * learningRateShare(this.#schedule, step);
-    const done = await method.step({ step, learningRate });
+    let done: DoneStep;
+    try {
+      done = await method.step({ step, learningRate });
+    } catch (error) {
+      // Before the first step nothing would be lost, and a refusal is shown better than a pause.
+      if (step === 0 || !isOfRows(error)) throw error;
+      return { blocked: error.message };
+    }
+    for (const note of done.notes ?? []) events.note(note);
     const numTokens = this.#loop.numTokens + done.tokens;
     this.#previous = this.#pending;
     const { epoch } = done;
@@ -190,7 +205,7 @@ export class TrainingRun {
     this.#step = step + 1;
     this.#epoch = epoch;
     events.step(this.#step, done.tokens);
-    return done.pause;
+    return { pause: done.pause };
   }
 
   /** Takes in the reports that are due: the step before, and at a border also the last. Returns why the run must pause. */
@@ -291,7 +306,10 @@ export class TrainingRun {
       data: { ...this.#loop, epoch: this.#epoch, method: method.state() },
       scheduler: { totalSteps: this.totalSteps },
       metrics: { window: numbersToText(this.#window) },
-      kernels: { ...engine.profile, backend: this.#parts.backend },
+      kernels: {
+        ...engine.profile,
+        ...{ backend: this.#parts.backend, rematerialize: engine.rematerialize },
+      },
     };
     try {
       await saveRun(checkpoints, run, engine, state, (await exportFiles?.(this.#step)) ?? []);
@@ -318,6 +336,17 @@ export class TrainingRun {
     }
     return { state: "done", step: this.#step, stoppedEarly, reason };
   }
+}
+
+/** What reading rows can fail with while a run is going. */
+const OF_ROWS: ReadonlySet<string> = new Set<ErrorCode>([
+  ...(["dataset-invalid", "user-code-invalid", "user-code-failed"] as const),
+  ...(["file-invalid", "file-missing", "network", "access-denied"] as const),
+]);
+
+/** Whether the rows of a step could not be had, and nothing of the step was done. */
+function isOfRows(error: unknown): error is AppError {
+  return error instanceof AppError && OF_ROWS.has(error.code) && error.details["midStep"] !== true;
 }
 
 function scheduleOf(config: CommonConfig, total: number): ScheduleOptions {

@@ -22,12 +22,12 @@ export class WholeBatch {
   readonly #pass: BatchTables;
   #passHead: HeadOutputs | undefined;
 
-  constructor(gpu: Gpu, capacity: Capacity, pass: BatchTables, tile: number) {
+  constructor(gpu: Gpu, capacity: Capacity, pass: BatchTables, tiles: { tile: number; long: number }) {
     const { M } = capacity;
     this.capacity = capacity;
     this.#gpu = gpu;
     this.#pass = pass;
-    this.tables = new BatchTables(gpu, capacity, tile, false, Object.keys(pass.columns));
+    this.tables = new BatchTables(gpu, capacity, { ...tiles, columns: Object.keys(pass.columns) });
     this.head = {
       out: gpu.tensor("whole.out", [M, 4]),
       argmax: gpu.tensor("whole.argmax", [M]),

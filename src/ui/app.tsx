@@ -15,6 +15,10 @@ const DiagnosticsPage = lazy(async () => ({
   default: (await import("./diagnostics/diagnostics_page.tsx")).DiagnosticsPage,
 }));
 
+const LibraryPage = lazy(async () => ({
+  default: (await import("./library/library_page.tsx")).LibraryPage,
+}));
+
 /** The page: a frame, and one screen in it by the address behind the hash. */
 export function App() {
   return (
@@ -28,6 +32,7 @@ export function App() {
               <Route path="/run/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
               <Route path="/runs" component={RunsPage} />
               <Route path="/chat/:id?">{({ id }) => <ChatPage id={id ?? null} />}</Route>
+              <Route path="/library" component={LibraryPage} />
               <Route path="/diagnostics" component={DiagnosticsPage} />
               <Route component={NotFound} />
             </Switch>

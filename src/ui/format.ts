@@ -30,21 +30,6 @@ export const formatCompact = (value: number): string => compact.format(value);
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
 
-const BYTE_UNITS = [
-  ["GB", 1e9],
-  ["MB", 1e6],
-  ["kB", 1e3],
-] as const;
-
-/** Bytes as GB, MB or kB with one decimal. */
-export function formatBytes(bytes: number): string {
-  for (const [unit, size] of BYTE_UNITS) {
-    // What rounds to 1,000 of a unit is one of the next.
-    if (bytes >= size * 0.99995) return `${(bytes / size).toFixed(1)} ${unit}`;
-  }
-  return `${Math.round(bytes)} B`;
-}
-
 /** A metric: four significant digits, and no more than people read. 3.104, 0.0421, 12.41, 1,240 */
 export function formatMetric(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;

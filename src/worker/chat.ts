@@ -1,4 +1,5 @@
 import { promptIds } from "../api/sampler.ts";
+import type { TemplateVariables } from "../data/encode_turns.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { profileFor } from "../kernels/profile.ts";
@@ -8,6 +9,7 @@ import { readModelSpec } from "../model/registry.ts";
 import type { ChatAnswer, ChatRequest, ChatSide } from "../protocol/chat.ts";
 import { Generator } from "../rollout/generator.ts";
 import { loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Runs } from "./runs.ts";
 import type { Session } from "./session.ts";
@@ -20,6 +22,8 @@ interface Talker {
   readonly subject: Session | string;
   readonly generator: Generator;
   readonly tools: TextTools;
+  /** Of the chat template, as the run had them. */
+  readonly variables?: TemplateVariables | undefined;
   readonly hasAdapter: boolean;
   readonly maxLength: number;
   /** Only when the talker has a device of its own. */
@@ -42,8 +46,8 @@ export class Chat {
   }
 
   async ask(request: ChatRequest): Promise<{ answers: readonly ChatAnswer[] }> {
-    const { generator, tools, hasAdapter, maxLength } = await this.#talkerFor(request);
-    const ids = promptIds(request.messages, tools);
+    const { generator, tools, variables, hasAdapter, maxLength } = await this.#talkerFor(request);
+    const ids = promptIds(request.messages, tools, variables);
     const { max_new_tokens, ...sampling } = request.sampling;
     const room = maxLength - ids.length;
     if (room < 1) {
@@ -104,10 +108,11 @@ export class Chat {
     const maxLength = Math.min(spec.maxPositions, CHAT_LENGTH);
     const generator = await Generator.create(gpu, {
       ...{ spec, weights: engine.weights, adapter: engine.adapter, profile: engine.profile },
-      ...{ withBase: true, maxSequences: 1, maxPromptTokens: maxLength, maxLength },
+      ...{ arena: engine.arena, withBase: true, maxSequences: 1, maxPromptTokens: maxLength, maxLength },
     });
     const hasAdapter = engine.adapter !== undefined;
-    this.#talker = { subject: session, generator, tools, hasAdapter, maxLength, gpu: undefined };
+    const { templateVariables: variables } = templateVariables(session.options.config);
+    this.#talker = { subject: session, generator, tools, variables, hasAdapter, maxLength, gpu: undefined };
     return this.#talker;
   }
 

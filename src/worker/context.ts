@@ -1,6 +1,7 @@
 import type { BrowserHost } from "../host/browser.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import type { Database } from "../storage/database.ts";
+import type { Downloads } from "./downloads.ts";
 import type { SandboxDoor } from "./sandbox.ts";
 
 /** What every part of the worker shares. */
@@ -10,4 +11,5 @@ export interface WorkerContext {
   readonly database: Database | undefined;
   readonly emit: (event: WorkerEvent) => void;
   readonly sandbox: SandboxDoor;
+  readonly downloads: Downloads;
 }

@@ -1,11 +1,13 @@
+import { lengthOf, limitOf } from "../api/row_lengths.ts";
 import type { RunConfig } from "../config/fields.ts";
 import type { Example } from "../data/example.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/setup.ts";
-import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
-import { lengthOf, limitOf, questionOf, textsOf } from "./row_texts.ts";
+import { type Dataset, loadDataset } from "../trainer/load_dataset.ts";
+import { loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import { questionOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
 const BINS = 24;
@@ -28,7 +30,8 @@ export async function previewData(host: Files, config: RunConfig): Promise<DataP
   const examples = [...dataset.train, ...dataset.validation, ...dataset.test];
   return {
     name: file.name,
-    rowCount: file.rows.length,
+    rowCount: dataset.rowCount,
+    lookedAt: dataset.stream ? file.rows.length + file.problemTotal : dataset.rowCount,
     columns: file.columns,
     roles: rolesOf(file.columns, set.mapping.roles),
     format: set.format.label,
@@ -36,8 +39,8 @@ export async function previewData(host: Files, config: RunConfig): Promise<DataP
     rows: file.rows.slice(0, PREVIEW_ROWS).map((row) => file.columns.map((column) => cell(row[column]))),
     problems: set.problems.map(({ line, kind, message }) => ({ line, kind, message })),
     problemTotal: set.problemTotal,
-    notes: set.notes,
-    splits: { train: dataset.train.length, validation: dataset.validation.length, test: dataset.test.length },
+    notes: dataset.notes,
+    splits: dataset.counts,
     sources: dataset.sources ?? [],
     lengths: measure(examples.slice(0, MEASURED), tools, config),
   };
@@ -77,19 +80,20 @@ export async function renderDataRow(
   ofDataset = false,
 ): Promise<RenderedRowData> {
   const { dataset, tools } = await open(host, config);
-  const examples = [...dataset.train, ...dataset.validation, ...dataset.test].sort(
-    (a, b) => a.rowIndex - b.rowIndex,
-  );
+  const { train, validation, test, stream } = dataset;
+  const examples = stream
+    ? train
+    : [...train, ...validation, ...test].sort((a, b) => a.rowIndex - b.rowIndex);
   // Rows of a split of their own are counted anew; those of training come first.
   const row = ofDataset ? examples.findIndex(({ rowIndex }) => rowIndex === wanted) : wanted;
   const example = examples[row];
   if (!example)
     throw new AppError(
       "dataset-invalid",
-      `There are ${examples.length} rows; row ${wanted + 1} is not among them.`,
+      `There are ${examples.length} rows${stream ? " at the beginning of the dataset, which is streamed and shown by its first rows" : ""}; row ${wanted + 1} is not among them.`,
     );
   return {
-    ...{ row, rowCount: examples.length, limit: limitOf(config) },
+    ...{ row, rowCount: examples.length, ofFirst: stream !== undefined, limit: limitOf(config) },
     texts: textsOf(example, tools, config),
     question: questionOf(example),
     reference: example.kind === "prompt" ? example.reference : null,

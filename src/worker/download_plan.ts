@@ -2,11 +2,11 @@ import type { RunConfig } from "../config/fields.ts";
 import { parseSplit } from "../data/split_slice.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { requireFile, shardsOf } from "../formats/model_folder.ts";
-import type { DatasetAsset, Folder, Host } from "../host/host.ts";
+import type { Asset, DatasetAsset, Folder, Host } from "../host/host.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { DownloadPart, DownloadPlan } from "../protocol/setup.ts";
+import { ownSplit } from "../trainer/load_dataset.ts";
 import { datasetsOf } from "../trainer/mix_datasets.ts";
-import { ownSplit } from "../trainer/prepare_data.ts";
 
 type Opener = Pick<Host, "openModel" | "openDataset" | "openAdapter">;
 
@@ -18,6 +18,8 @@ const SMALL = [
   "tokenizer_config.json",
   "chat_template.jinja",
 ];
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
 const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
 
 /**
@@ -30,7 +32,7 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
   const model = await host.openModel(name, revision);
   if (model.sizes) {
     readModelSpec(await readJsonObject(await requireFile(model, "config.json")));
-    parts.push({ what: "model", name, bytes: await modelBytes(model) });
+    parts.push({ what: "model", name, ...(await modelBytes(model)) });
   }
   if (adapter !== null) {
     const { sizes } = await host.openAdapter(adapter);
@@ -42,55 +44,87 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
       parts.push({
         what: "reward model",
         name: config.reward_model_name,
-        bytes: await modelBytes(folder),
+        ...(await modelBytes(folder)),
       });
   }
-  parts.push(...(await dataParts(host, config)));
+  for (const { name, split, files } of await splitsOf(host, config)) {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    parts.push({
+      what: "data",
+      name: `${name}, ${split}`,
+      bytes,
+      ...storedPart(files.map((file) => file.stored?.bytes() ?? 0)),
+    });
+  }
   return { parts, total: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-async function modelBytes(folder: Folder): Promise<number> {
-  const { sizes = new Map<string, number>() } = folder;
-  const single = "model.safetensors";
-  const weights = sizes.has(single) ? [single] : await shardsOf(folder);
-  return sumOf(sizes, [...SMALL, ...weights]);
+/** The files that training needs of a model or adapter: of a model in shards, its index is read for their names. */
+export async function neededFiles(folder: Folder): Promise<readonly string[]> {
+  const names = await folder.list();
+  const has = (name: string) => names.includes(name);
+  if (!has("config.json")) return ADAPTER.filter(has);
+  const weights = has(SINGLE) ? [SINGLE] : [INDEX, ...(await shardsOf(folder))];
+  return [...SMALL, ...weights].filter(has);
+}
+
+async function modelBytes(folder: Folder): Promise<Pick<DownloadPart, "bytes" | "stored">> {
+  const needed = await neededFiles(folder);
+  const bytes = sumOf(folder.sizes ?? new Map<string, number>(), needed);
+  const here = await Promise.all(needed.map(async (file) => (await folder.stored?.(file)) ?? 0));
+  return { bytes, ...storedPart(here) };
+}
+
+function storedPart(bytes: readonly number[]): Pick<DownloadPart, "stored"> {
+  const stored = bytes.reduce((sum, count) => sum + count, 0);
+  return stored > 0 ? { stored } : {};
 }
 
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>
   files.reduce((sum, file) => sum + (sizes.get(file) ?? 0), 0);
 
-/** The splits that are read of each dataset: those of training, and those that rows are held out in. */
-async function dataParts(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
-  if (config.dataset_name === null) return [];
-  const parts: DownloadPart[] = [];
-  for (const { config: one } of datasetsOf(config)) parts.push(...(await partsOfOne(host, one)));
-  return parts;
+interface OpenedSplit {
+  readonly name: string;
+  readonly split: string;
+  readonly files: readonly Asset[];
 }
 
-async function partsOfOne(host: Opener, config: RunConfig): Promise<readonly DownloadPart[]> {
+type DataOpener = Pick<Opener, "openDataset">;
+
+/**
+ * The splits that are read of each dataset: those of training, and those that rows are held out in. Files of this device have
+ * none.
+ */
+export async function splitsOf(host: DataOpener, config: RunConfig): Promise<readonly OpenedSplit[]> {
+  if (config.dataset_name === null) return [];
+  const found: OpenedSplit[] = [];
+  for (const { config: one } of datasetsOf(config)) found.push(...(await splitsOfOne(host, one)));
+  return found;
+}
+
+async function splitsOfOne(host: DataOpener, config: RunConfig): Promise<readonly OpenedSplit[]> {
   const { config_name: subset, split, eval_dataset_name: evalName } = config;
   const name = config.dataset_name ?? "";
-  const parts: (DownloadPart | undefined)[] = [];
+  const opened: { readonly name: string; readonly dataset: DatasetAsset }[] = [];
   let trained: DatasetAsset["part"];
   for (const term of new Set(parseSplit(split).map((one) => one.split))) {
-    const asset = await host.openDataset(name, { subset, split: term });
-    parts.push(partOf(name, asset));
+    const dataset = await host.openDataset(name, { subset, split: term });
+    opened.push({ name, dataset });
     // A file is one split under any name.
-    if (!asset.part) break;
-    trained = { ...asset.part, split: trained ? `${trained.split}+${term}` : term };
+    if (!dataset.part) break;
+    trained = { ...dataset.part, split: trained ? `${trained.split}+${term}` : term };
   }
   if (evalName !== null) {
     const other = await host.openDataset(evalName, { subset, split: ["validation", "test", "train"] });
-    parts.push(partOf(evalName, other));
+    opened.push({ name: evalName, dataset: other });
   } else if (config.val_split_ratio > 0) {
     const own = ownSplit(trained, "validation");
-    if (own !== undefined) parts.push(partOf(name, await host.openDataset(name, { subset, split: own })));
+    if (own !== undefined)
+      opened.push({ name, dataset: await host.openDataset(name, { subset, split: own }) });
   }
-  return parts.flatMap((part) => part ?? []);
-}
-
-function partOf(name: string, { part, local, size, more = [] }: DatasetAsset): DownloadPart | undefined {
-  if (!part || local) return undefined;
-  const bytes = more.reduce((sum, file) => sum + file.size, size);
-  return { what: "data", name: `${name}, ${part.split}`, bytes };
+  return opened.flatMap(({ name: of, dataset }) =>
+    dataset.part && !dataset.local
+      ? [{ name: of, split: dataset.part.split, files: [dataset, ...(dataset.more ?? [])] }]
+      : [],
+  );
 }

@@ -132,7 +132,7 @@ export async function runDetails(
     samples: (await readRows(database, "samples", runId)) as readonly SampleSet[],
     log: (await readRows(database, "logs", runId)) as readonly LogLine[],
     checkpoints: await checkpointList(database, runId),
-    plan: null,
+    memory: run.memory ?? null,
   };
 }
 

@@ -1,11 +1,14 @@
-import { planRun } from "../api/plan_run.ts";
+import { adviseMemory } from "../api/memory_advice.ts";
+import type { SettingsChange } from "../api/memory_changes.ts";
+import { budgetOf, choiceNote } from "../api/memory_choice.ts";
+import { type PlannedRun, planRun } from "../api/plan_run.ts";
+import type { RunConfig } from "../config/fields.ts";
 import { openGpu } from "../gpu/device.ts";
 import { createBrowserHost, keepStorage, storageSpace } from "../host/browser.ts";
 import { AppError } from "../lib/errors.ts";
-import { hubAddress } from "../lib/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
 import { type Endpoint, type Handlers, serve } from "../protocol/rpc.ts";
-import type { Diagnostics } from "../protocol/setup.ts";
+import type { Diagnostics, MemoryPlan } from "../protocol/setup.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { updateRun } from "../storage/runs.ts";
 import { buildCatalog } from "./catalog.ts";
@@ -13,6 +16,8 @@ import { Chat } from "./chat.ts";
 import type { WorkerContext } from "./context.ts";
 import { previewData, renderDataRow } from "./data_requests.ts";
 import { planDownload } from "./download_plan.ts";
+import { Downloads } from "./downloads.ts";
+import { Exports } from "./exports.ts";
 import { registerFiles } from "./files.ts";
 import {
   checkpointList,
@@ -24,6 +29,7 @@ import {
   runList,
   runRollouts,
 } from "./history.ts";
+import { hubHandlers } from "./hub_requests.ts";
 import { RewardTrials } from "./reward_trial.ts";
 import { refuseIfNeeded, withRunAdapters } from "./run_adapters.ts";
 import { Runs } from "./runs.ts";
@@ -47,6 +53,12 @@ function diagnostics(): Promise<Diagnostics> {
   return capabilities;
 }
 
+/** What the page shows of a plan. */
+function planOf({ parts, total, choice, refused, tooLarge }: PlannedRun, config: RunConfig): MemoryPlan {
+  const budget = budgetOf(config) ?? null;
+  return { parts, total, budget, tooLarge, notes: choiceNote(choice, refused) };
+}
+
 async function openStorage(): Promise<Database | undefined> {
   try {
     return await openDatabase();
@@ -64,9 +76,9 @@ type SetupMethod =
   | "exportConfig"
   | "previewData"
   | "renderRow"
-  | "setHub"
   | "planDownload"
-  | "planMemory";
+  | "planMemory"
+  | "adviseMemory";
 
 /** What the page asks while a run is being set up: settings, data, memory. */
 function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, SetupMethod> {
@@ -97,16 +109,6 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
       await runs.release();
       return sampleScores(host, config);
     },
-    setHub: async ({ endpoint }) => {
-      const address = hubAddress(endpoint);
-      if (address === undefined)
-        throw new AppError(
-          "config-invalid",
-          `${endpoint} is not the address of a hub that this page may ask.`,
-        );
-      host.setHub(address);
-      return {};
-    },
     planDownload: async ({ files, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
@@ -115,8 +117,46 @@ function setupHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, Setup
     planMemory: async ({ files, ...named }) => {
       registerFiles(host, files);
       const { config } = await requireConfig(named);
-      const parts = await planRun(host, config, await diagnostics());
-      return { parts, total: parts.reduce((sum, part) => sum + part.bytes, 0) };
+      return planOf(await planRun(host, config, await diagnostics()), config);
+    },
+    adviseMemory: async ({ files, ...named }) => {
+      registerFiles(host, files);
+      await requireConfig(named);
+      const configWith = (change: SettingsChange) => changedConfig(named, change);
+      return { advice: await adviseMemory({ host, capabilities: await diagnostics(), configWith }) };
+    },
+  };
+}
+
+/** The settings with a change on top, when they can be run. */
+async function changedConfig(
+  { given, ...named }: Parameters<typeof requireConfig>[0],
+  change: SettingsChange,
+): Promise<RunConfig | undefined> {
+  try {
+    return (await requireConfig({ ...named, given: { ...given, ...change } })).config;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "config-invalid") return undefined;
+    throw error;
+  }
+}
+
+type ExportMethod = "exportAdapter" | "planExport" | "exportFile" | "uploadRun" | "cancelExport";
+
+/** What leaves a run as files, and, when a person asks for that, for the hub. */
+function exportHandlers(context: WorkerContext, runs: Runs): Pick<Handlers, ExportMethod> {
+  const exports = new Exports(context, runs);
+  return {
+    exportAdapter: ({ runId, step }) => exports.adapter(runId, step),
+    planExport: ({ runId, step, files }) => {
+      registerFiles(context.host, files);
+      return exports.plan(runId, step);
+    },
+    exportFile: (request) => exports.save(request),
+    uploadRun: (request) => exports.upload(request),
+    cancelExport: async ({ runId }) => {
+      exports.cancel(runId);
+      return {};
     },
   };
 }
@@ -189,7 +229,7 @@ function handlers(context: WorkerContext): Handlers {
       await host.checkpoints.remove(runId, step);
       return nothing;
     },
-    exportAdapter: ({ runId, step }) => runs.export(runId, step),
+    ...exportHandlers(context, runs),
     exportMetrics: ({ runId, format }) => exportMetrics(stored(), runId, format),
     rollouts: ({ runId, step }) => runRollouts(stored(), runId, step),
     exportRollouts: ({ runId }) => exportRollouts(stored(), runId),
@@ -203,6 +243,7 @@ function handlers(context: WorkerContext): Handlers {
       chat.cancel(chatId);
       return nothing;
     },
+    ...hubHandlers(context, runs),
     ...reportHandlers(),
   };
 }
@@ -220,14 +261,16 @@ function whenReady(ready: Promise<Handlers>): Handlers {
 async function prepare(emit: (event: WorkerEvent) => void): Promise<Handlers> {
   const database = await openStorage();
   const sandbox = createSandboxDoor(emit);
+  const downloads = new Downloads(emit, () => performance.now());
   const plain = createBrowserHost({
+    onProgress: downloads.report,
     openSandboxPort: sandbox.open,
     // The worker's own file lies in assets/; the app's files lie beside the page.
     base: new URL(import.meta.env.DEV ? "/" : "../", import.meta.url),
     database,
     log: (level, text) => emit({ type: "log", runId: "", line: { time: Date.now(), level, text } }),
   });
-  return handlers({ host: withRunAdapters(plain), database, emit, sandbox });
+  return handlers({ host: withRunAdapters(plain), database, emit, sandbox, downloads });
 }
 
 // A model comes in as many requests as it has tensors; the browser's own list would end at 250.

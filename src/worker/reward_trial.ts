@@ -5,7 +5,8 @@ import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { RewardTrialResult } from "../protocol/setup.ts";
 import { createScorer, type Scorer } from "../rewards/scorer.ts";
-import { loadDataset, loadTextTools } from "../trainer/prepare_data.ts";
+import { loadDataset } from "../trainer/load_dataset.ts";
+import { loadTextTools } from "../trainer/prepare_data.ts";
 
 type TrialHost = Pick<Host, "openModel" | "openDataset" | "readText" | "userCode" | "log" | "now">;
 
@@ -38,8 +39,12 @@ export class RewardTrials {
     const host = this.#host;
     const { folder } = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
     const tools = await loadTextTools(folder, config);
-    const { train, validation, test } = await loadDataset(host, config, tools.template !== undefined, true);
-    const rows = [...train, ...validation, ...test].toSorted((a, b) => a.rowIndex - b.rowIndex);
+    const dataset = await loadDataset(host, config, tools.template !== undefined, true);
+    const { train, validation, test, stream } = dataset;
+    // The same rows as are shown: renderDataRow.
+    const rows = stream
+      ? train
+      : [...train, ...validation, ...test].toSorted((a, b) => a.rowIndex - b.rowIndex);
     const example = rows[row];
     if (example?.kind !== "prompt")
       throw new AppError(

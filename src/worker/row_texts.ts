@@ -1,57 +1,17 @@
+import { sftOptions, sidesOf } from "../api/row_lengths.ts";
 import { promptIds } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
-import type { Example, ExampleBody, Turns } from "../data/example.ts";
+import type { Example } from "../data/example.ts";
 import { renderRow, renderTokens } from "../data/render.ts";
-import { encodeSftRow, type SftOptions } from "../data/sft_examples.ts";
 import type { RenderedRowData, RenderedText } from "../protocol/setup.ts";
 import type { TextTools } from "../trainer/prepare_data.ts";
+import { templateVariables } from "../trainer/template_use.ts";
 
 /** A row as the model sees it, for the page: one text, two of a pair, or a prompt to be answered. */
 
-function sftOptions(config: RunConfig): SftOptions {
-  if (config.algorithm !== "sft") {
-    const completionOnlyLoss = true;
-    return {
-      maxSeqLength: config.max_seq_length,
-      assistantOnlyLoss: false,
-      packing: false,
-      completionOnlyLoss,
-    };
-  }
-  return {
-    maxSeqLength: config.max_seq_length,
-    assistantOnlyLoss: config.assistant_only_loss,
-    packing: false,
-    ...(config.completion_only_loss !== null && { completionOnlyLoss: config.completion_only_loss }),
-  };
-}
-
-/** The tokens that a text may have before it is cut. */
-export const limitOf = (config: RunConfig): number =>
-  "max_prompt_length" in config ? config.max_prompt_length : config.max_seq_length;
-
-/** The two texts of a pair. Without a prompt of its own, each answer is the whole conversation or text. */
-function sidesOf(
-  example: Example & { readonly kind: "preference" },
-): readonly { title: string; row: Example }[] {
-  const { row, rowIndex, prompt } = example;
-  const whole = (turns: Turns): ExampleBody =>
-    typeof turns === "string" ? { kind: "text", text: turns } : { kind: "messages", messages: turns };
-  const side = (answer: Turns): Example => ({
-    ...{ row, rowIndex },
-    ...(prompt === undefined
-      ? whole(answer)
-      : { kind: "prompt_completion" as const, prompt, completion: answer }),
-  });
-  return [
-    { title: "Chosen", row: side(example.chosen) },
-    { title: "Rejected", row: side(example.rejected) },
-  ];
-}
-
 export function textsOf(example: Example, tools: TextTools, config: RunConfig): readonly RenderedText[] {
   if (example.kind === "prompt") {
-    const ids = promptIds(example.prompt, tools);
+    const ids = promptIds(example.prompt, tools, templateVariables(config).templateVariables);
     const pieces = renderTokens(ids, () => false, tools.tokenizer);
     return [{ title: "", pieces: pieces.map(plain), tokens: ids.length }];
   }
@@ -63,17 +23,6 @@ export function textsOf(example: Example, tools: TextTools, config: RunConfig): 
 }
 
 const plain = ({ text, learned, special }: RenderedText["pieces"][number]) => ({ text, learned, special });
-
-/** Tokens of a row before it is cut; of the longer text of a pair. Undefined when it cannot be tokenized as asked. */
-export function lengthOf(example: Example, tools: TextTools, config: RunConfig): number | undefined {
-  if (example.kind === "prompt") return promptIds(example.prompt, tools).length;
-  const rows = example.kind === "preference" ? sidesOf(example).map(({ row }) => row) : [example];
-  const lengths = rows.flatMap((row) => {
-    const encoded = encodeSftRow(row, tools, { ...sftOptions(config), packing: true });
-    return "reason" in encoded ? [] : [encoded.example.ids.length];
-  });
-  return lengths.length > 0 ? Math.max(...lengths) : undefined;
-}
 
 const SPEAKERS = ["system", "user", "assistant"] as const;
 

@@ -25,7 +25,7 @@ export function parseRunAdapter(name: string | null): RunAdapter | undefined {
 
 const nameOf = (runId: string, step: number): string => `run:${runId}@${step}`;
 
-async function lastStep(checkpoints: CheckpointStore, runId: string): Promise<number> {
+export async function lastStep(checkpoints: CheckpointStore, runId: string): Promise<number> {
   const step = (await checkpoints.steps(runId)).at(-1);
   if (step !== undefined) return step;
   throw new AppError(
@@ -36,7 +36,10 @@ async function lastStep(checkpoints: CheckpointStore, runId: string): Promise<nu
 }
 
 /** The PEFT files of a checkpoint as a folder. Throws `file-missing` when that run trained no adapter or is gone. */
-async function openRunAdapter(checkpoints: CheckpointStore, { runId, step }: RunAdapter): Promise<Folder> {
+export async function openRunAdapter(
+  checkpoints: CheckpointStore,
+  { runId, step }: RunAdapter,
+): Promise<Folder> {
   const at = step ?? (await lastStep(checkpoints, runId));
   const name = nameOf(runId, at);
   const load = async (file: string) => {

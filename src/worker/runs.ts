@@ -2,7 +2,6 @@ import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { AppError } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
-import type { Download } from "../protocol/runs.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { deleteRun, putRun } from "../storage/runs.ts";
 import type { WorkerContext } from "./context.ts";
@@ -124,7 +123,7 @@ export class Runs {
           created: now,
           updated: now,
         },
-        ...{ heroMetric: null, bestStep: null, pinned: false, error: null },
+        ...{ heroMetric: null, bestStep: null, pinned: false, error: null, memory: session.memory },
       });
     }
     session.go();
@@ -204,11 +203,6 @@ export class Runs {
   require(runId: string): Session {
     if (this.#session?.runId === runId) return this.#session;
     throw new AppError("config-invalid", "This run is not in the GPU's memory. Resume it first.");
-  }
-
-  async export(runId: string, step: number | null): Promise<Download> {
-    const session = await this.open(runId, step);
-    return session.export();
   }
 
   async discard(runId: string): Promise<void> {

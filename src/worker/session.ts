@@ -1,14 +1,16 @@
 import { type OpenTrainer, openTrainer } from "../api/open_trainer.ts";
-import { Sampler } from "../api/sampler.ts";
+import type { Sampler } from "../api/sampler.ts";
 import type { RunConfig } from "../config/fields.ts";
-import { exportZip } from "../formats/export_bundle.ts";
+import type { FloatDtype } from "../formats/dtype.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
+import type { Asset } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { toWire } from "../protocol/rpc.ts";
-import type { Download, MetricRow, RunProgress, RunStatus } from "../protocol/runs.ts";
+import type { MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
 import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
+import { fetchForRun } from "./downloads.ts";
 import { RunJournal } from "./journal.ts";
 
 /** How often at most progress and the heartbeat are told, in milliseconds. */
@@ -57,7 +59,6 @@ export class Session {
     options: SessionOptions,
     journal: RunJournal,
     trainer: OpenTrainer,
-    sampler: Sampler | undefined,
   ) {
     this.options = options;
     this.runId = options.runId;
@@ -66,7 +67,7 @@ export class Session {
     this.#context = context;
     this.#journal = journal;
     this.#trainer = trainer;
-    this.#sampler = sampler;
+    this.#sampler = trainer.sampler;
     this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
   }
 
@@ -77,6 +78,16 @@ export class Session {
     // A run that begins again has nothing from before.
     const rows = await journal.rewind(resumeStep ?? -1);
     let session: Session | undefined;
+    const preparing = (what: "model" | "data" | "kernels", done: number, total: number) => {
+      const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
+      context.emit({ type: "status", runId, status: { state: "preparing", what, done, total, unit } });
+    };
+    const { host, downloads } = context;
+    // Before the device is opened: a download may take longer than a device stays.
+    const notes = await downloads.watched(
+      (done, total) => preparing("model", done, total),
+      () => fetchForRun(host, downloads, config),
+    );
     const trainer = await openTrainer({
       ...{
         host: context.host,
@@ -86,12 +97,10 @@ export class Session {
         skipBadRows,
         resumeStep,
         place: "the browser",
+        samples: true,
       },
       earlierLog: rows.map(toLogRow),
-      onPreparing: (what, done, total) => {
-        const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
-        context.emit({ type: "status", runId, status: { state: "preparing", what, done, total, unit } });
-      },
+      onPreparing: preparing,
       events: {
         metrics: (step, values) => journal.metrics(step, { ...values, ...session?.rate() }),
         step: (step, tokens) => session?.onStep(step, tokens),
@@ -106,8 +115,8 @@ export class Session {
           ),
       },
     });
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
-    session = new Session(context, options, journal, trainer, sampler);
+    session = new Session(context, options, journal, trainer);
+    for (const note of notes) journal.log("warn", note);
     for (const note of trainer.notes) journal.log("info", note);
     return session;
   }
@@ -122,6 +131,13 @@ export class Session {
 
   get isBusy(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** What was planned of the GPU's memory, and the most that was taken so far. */
+  get memory(): RunMemory {
+    const { gpu, memory } = this.#trainer;
+    const { parts, total } = memory;
+    return { plan: { parts, total }, peak: gpu.counts.peakBytes };
   }
 
   get status(): RunStatus {
@@ -179,6 +195,7 @@ export class Session {
     this.#journal.record({
       status: "failed",
       step: this.step,
+      memory: this.memory,
       error: { code: wire.code, message: wire.message },
     });
     this.#journal.goodbye();
@@ -213,6 +230,7 @@ export class Session {
       this.#tell({ state: "done", step, stoppedEarly, reason });
       this.#journal.record({ status: stoppedEarly ? "stopped" : "finished", step });
     }
+    this.#journal.record({ memory: this.memory });
     this.#journal.goodbye();
     await this.#journal.settled();
   }
@@ -227,11 +245,11 @@ export class Session {
     if (now - this.#heartbeatAt < HEARTBEAT_MS) return;
     this.#heartbeatAt = now;
     this.#journal.heartbeat(step);
-    this.#journal.record({ step, status: "running" });
+    this.#journal.record({ step, status: "running", memory: this.memory });
   }
 
   onCheckpoint(step: number, bestStep: number | null): void {
-    this.#journal.record({ step, bestStep });
+    this.#journal.record({ step, bestStep, memory: this.memory });
     this.#journal.log("info", `Checkpoint of step ${step} saved.`);
     this.#journal.flush();
     void this.#tellCheckpoint(step, bestStep);
@@ -267,7 +285,7 @@ export class Session {
       epoch: this.#trainer.epoch,
       tokensPerSecond: known ? this.#tokens / seconds : null,
       secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
-      gpuBytes: this.#trainer.gpu.counts.bytes,
+      gpuPeakBytes: this.#trainer.gpu.counts.peakBytes,
     };
     this.#context.emit({ type: "progress", runId: this.runId, progress });
   }
@@ -277,17 +295,14 @@ export class Session {
     this.#context.emit({ type: "status", runId: this.runId, status });
   }
 
-  /** The zip of what the run has learned so far. */
-  async export(): Promise<Download> {
+  /** The files of what the run has learned so far; full fine-tuning's weights as `dtype`. */
+  async exportAssets(dtype?: FloatDtype): Promise<readonly Asset[]> {
     if (this.isBusy)
       throw new AppError(
         "config-invalid",
         "The run is going. Pause it to download what it has learned so far.",
       );
-    const files = await this.#trainer.exportAssets();
-    const isAdapter = files.some(({ name }) => name === "adapter_model.safetensors");
-    const { fileName, stream } = exportZip(this.name, isAdapter ? "adapter" : "merged", files);
-    return { fileName, blob: await new Response(stream).blob() };
+    return this.#trainer.exportAssets(dtype);
   }
 
   get trainer(): OpenTrainer {

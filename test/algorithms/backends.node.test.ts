@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Completion, completionRow } from "../../src/algorithms/rollout.ts";
+import { planEngine, sum } from "../../src/trainer/memory_plan.ts";
 import { testDevice } from "../gpu.ts";
 import { tinyModel, tinyRows } from "../tiny_model.ts";
 import { GO, tinyRun } from "../trainer/tiny_run.ts";
@@ -44,20 +45,38 @@ describe.each(BACKENDS)("training %s", (_, backend) => {
         : { baseFormat: "stored", trainable: { kind: "full" } },
     );
 
+  /** What the device held at most beside what it held before, against the plan. */
+  async function expectPlanned(made: Pick<TinyMethod, "engine" | "options">, before: number): Promise<void> {
+    await made.engine.pool.read(gpu, "params");
+    const { buffers, arena, staging } = await planEngine(gpu.capabilities, made.options);
+    const peak = gpu.counts.peakBytes - before;
+    expect(Math.abs(peak / sum([...buffers, ...arena, staging]) - 1)).toBeLessThanOrEqual(0.05);
+  }
+
+  /** Counts the peak anew, and gives the bytes that are held now. */
+  function startPeak(): number {
+    gpu.counts.peakBytes = gpu.counts.bytes;
+    return gpu.counts.bytes;
+  }
+
   it("sft lowers its loss", async () => {
+    const before = startPeak();
     const made = await tinyRun(gpu, { tiny, rows, settings });
     expectBackend(made);
     await made.run.train(GO);
     const losses = made.log.flatMap((line) => line["loss"] ?? []);
     expect(losses[7]).toBeLessThan((losses[0] ?? 0) - 0.5);
+    await expectPlanned(made, before);
   });
 
   it("dpo lowers its loss and widens its margins", async () => {
+    const start = startPeak();
     const made = await tinyDpo(gpu, { tiny, pairs, settings });
     expectBackend(made);
     await made.run.train(GO);
     expect(logged(made, "loss")[7]).toBeLessThan(Math.LN2 - 0.2);
     expect(logged(made, "rewards/accuracies")[7]).toBe(1);
+    await expectPlanned(made, start);
   });
 
   /** The mean log-probability of a token of good answers, less that of bad ones. */
@@ -81,6 +100,7 @@ describe.each(BACKENDS)("training %s", (_, backend) => {
   ] as const)("%s makes what is rewarded more likely", async (algorithm, open, own) => {
     const [prompts, samples] = algorithm === "ppo" ? [8, 1] : [2, 4];
     const given = { ...settings, ...own, algorithm, batch_size: 8 };
+    const start = startPeak();
     const made = await open(gpu, { tiny, source: scripted(tiny, script, prompts), settings: given });
     expectBackend(made);
     const { completions } = await scripted(tiny, script, prompts).next(prompts, samples, {
@@ -92,5 +112,6 @@ describe.each(BACKENDS)("training %s", (_, backend) => {
     await made.run.train(GO);
     expect(await preference(made, completions)).toBeGreaterThan(before + 0.5);
     expect(made.notes).toEqual([]);
+    await expectPlanned(made, start);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CheckpointStore } from "../../src/host/host.ts";
 import { memoryCheckpoints } from "../../src/storage/memory_checkpoints.ts";
-import { planMemory } from "../../src/trainer/memory_plan.ts";
+import { type EngineMemory, planEngine, sum } from "../../src/trainer/memory_plan.ts";
 import { relativeError, testDevice } from "../gpu.ts";
 import { tinyModel, tinyRows } from "../tiny_model.ts";
 import { bits, GO, tinyRun, trained } from "../trainer/tiny_run.ts";
@@ -110,18 +110,14 @@ async function twoSteps(open: Open, settings: Settings): Promise<CheckpointStore
   return checkpoints;
 }
 
-function bytesOf(parts: Awaited<ReturnType<typeof planMemory>>["parts"], name?: string): number {
-  return parts
-    .filter((part) => name === undefined || part.name === name)
-    .reduce((sum, { bytes }) => sum + bytes, 0);
-}
+const totalOf = ({ buffers, arena }: EngineMemory): number => sum([...buffers, ...arena]);
 
 describe.each([...CASES, ...COUPLED])("%s in passes", (_, open, settings) => {
   it("has the gradient and the log of the whole, in less memory", async () => {
     const checkpoints = await twoSteps(open, settings);
     const whole = await thirdStep(open, settings, checkpoints);
     expect(Math.hypot(...whole.gradient)).toBeGreaterThan(1e-4);
-    const plan = async ({ options }: Made) => (await planMemory(gpu.capabilities, options)).parts;
+    const plan = ({ options }: Made) => planEngine(gpu.capabilities, options);
     const planned = await plan(whole.made);
     const split = await thirdStep(open, { ...settings, forward_batch_size: 2 }, checkpoints);
     expect(relativeError(split.gradient, whole.gradient)).toBeLessThan(1e-5);
@@ -131,9 +127,9 @@ describe.each([...CASES, ...COUPLED])("%s in passes", (_, open, settings) => {
       // Means of numbers around 1 that cancel: relative to those, not to what is left of them.
       expect(error / Math.max(1, Math.abs(value)), name).toBeLessThan(1e-5);
     }
-    const parts = await plan(split.made);
-    expect(bytesOf(parts, "Activations")).toBeLessThan(0.85 * bytesOf(planned, "Activations"));
-    expect(bytesOf(parts)).toBeLessThan(bytesOf(planned));
+    const less = await plan(split.made);
+    expect(sum(less.arena)).toBeLessThan(0.85 * sum(planned.arena));
+    expect(totalOf(less)).toBeLessThan(totalOf(planned));
   });
 });
 

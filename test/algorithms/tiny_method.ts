@@ -7,6 +7,7 @@ import type { DpoConfig, GroupConfig, PpoConfig, RunConfig } from "../../src/con
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
 import type { PreferencePair } from "../../src/data/preference_examples.ts";
+import { rowsInMemory } from "../../src/data/train_rows.ts";
 import { adapterFiles } from "../../src/formats/adapter.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { CheckpointStore, Folder } from "../../src/host/host.ts";
@@ -128,7 +129,14 @@ export interface TinyDpoOptions extends TinyMethodOptions {
 
 export async function tinyDpo(gpu: Gpu, options: TinyDpoOptions): Promise<TinyMethod> {
   const config = configOf<DpoConfig>({ algorithm: "dpo", ...options.settings });
-  const data = { train: options.pairs, validation: options.validation ?? [], notes: [] };
+  const train = rowsInMemory(options.pairs, {
+    ...{ strategy: config.train_sampling_strategy, seed: config.data_seed ?? config.seed },
+    ...{
+      batchSize: config.batch_size,
+      lengthOf: ({ chosen, rejected }) => chosen.ids.length + rejected.ids.length,
+    },
+  });
+  const data = { train, validation: options.validation ?? [] };
   const plan = preferencePlan(config, data);
   const host = undefined as never; // pairs are here already
   return openMethod(gpu, options, config, plan, (engine, events) =>

@@ -1,14 +1,19 @@
 import { describe, expect, it } from "vitest";
 import {
-  type BatchOptions,
+  type BatchShape,
+  type DataCursor,
   epochOrder,
   type OptimizerStep,
-  optimizerSteps,
+  type OrderOptions,
   stepsPerEpoch,
   totalSteps,
 } from "../../src/data/batches.ts";
+import { rowsInMemory } from "../../src/data/train_rows.ts";
+import { takeSteps } from "./support/steps.ts";
 
-const base: BatchOptions = {
+type Options = OrderOptions & BatchShape;
+
+const base: Options = {
   rows: 7,
   batchSize: 2,
   gradientAccumulationSteps: 2,
@@ -16,14 +21,15 @@ const base: BatchOptions = {
   seed: 7,
 };
 
-function take(options: BatchOptions, count: number, from?: OptimizerStep["next"]): OptimizerStep[] {
-  const steps = optimizerSteps(options, from);
-  return Array.from({ length: count }, () => steps.next().value);
+function take(options: Options, count: number, from?: DataCursor): Promise<OptimizerStep<number>[]> {
+  const numbers = Array.from({ length: options.rows }, (_, row) => row);
+  const rows = rowsInMemory(numbers, { ...options, lengthOf: (row) => options.lengths?.[row] ?? 0 });
+  return takeSteps(rows, options, count, from);
 }
 
 describe("an epoch", () => {
-  it("sequential: in file order, the last window and its last batch short", () => {
-    const steps = take({ ...base, strategy: "sequential" }, 3);
+  it("sequential: in file order, the last window and its last batch short", async () => {
+    const steps = await take({ ...base, strategy: "sequential" }, 3);
     expect(steps.map((step) => step.batches)).toEqual([
       [
         [0, 1],
@@ -52,7 +58,7 @@ describe("an epoch", () => {
 
   it("group_by_length: every row once, the longest first, batches of like length", () => {
     const lengths = Array.from({ length: 103 }, (_, i) => (i * 37) % 101);
-    const options: BatchOptions = { ...base, rows: 103, strategy: "group_by_length", lengths };
+    const options: Options = { ...base, rows: 103, strategy: "group_by_length", lengths };
     const order = epochOrder(options, 0);
     expect(order.toSorted((a, b) => a - b)).toEqual([...Array(103).keys()]);
     expect(lengths[order[0] ?? 0]).toBe(100);
@@ -67,18 +73,18 @@ describe("an epoch", () => {
   });
 
   it("group_by_length without lengths is refused", () => {
-    expect(() => take({ ...base, strategy: "group_by_length" }, 1)).toThrow(/token count of every row/);
+    expect(() => epochOrder({ ...base, strategy: "group_by_length" }, 0)).toThrow(/token count of every row/);
   });
 });
 
 it.each(["random", "sequential", "group_by_length"] as const)(
   "%s: going on from any cursor equals never having stopped",
-  (strategy) => {
-    const options: BatchOptions = { ...base, strategy, lengths: [5, 1, 9, 2, 8, 3, 7] };
-    const all = take(options, 9);
-    all.forEach((step, i) => {
-      expect(take(options, 8 - i, step.next)).toEqual(all.slice(i + 1));
-    });
+  async (strategy) => {
+    const options: Options = { ...base, strategy, lengths: [5, 1, 9, 2, 8, 3, 7] };
+    const all = await take(options, 9);
+    for (const [i, step] of all.entries()) {
+      expect(await take(options, 8 - i, step.next)).toEqual(all.slice(i + 1));
+    }
   },
 );
 
@@ -90,10 +96,10 @@ describe("counting steps", () => {
     [1, 8, 4, 1],
   ])(
     "%i rows, batch %i, accumulation %i: %i an epoch",
-    (rows, batchSize, gradientAccumulationSteps, steps) => {
+    async (rows, batchSize, gradientAccumulationSteps, steps) => {
       const counted = { rows, batchSize, gradientAccumulationSteps };
       expect(stepsPerEpoch(counted)).toBe(steps);
-      const cursors = take({ ...base, ...counted }, steps).map((step) => step.next.epoch);
+      const cursors = (await take({ ...base, ...counted }, steps)).map((step) => step.next.epoch);
       expect(cursors.filter((epoch) => epoch === 0)).toHaveLength(steps - 1);
     },
   );
@@ -105,7 +111,7 @@ describe("counting steps", () => {
   });
 });
 
-it("nothing to train on and sizes below 1 are refused", () => {
-  expect(() => take({ ...base, rows: 0 }, 1)).toThrow(/No row is left/);
-  expect(() => take({ ...base, batchSize: 0 }, 1)).toThrow(/batch_size/);
+it("nothing to train on and sizes below 1 are refused", async () => {
+  await expect(take({ ...base, rows: 0 }, 1)).rejects.toThrow(/No row is left/);
+  await expect(take({ ...base, batchSize: 0 }, 1)).rejects.toThrow(/batch_size/);
 });

@@ -71,9 +71,52 @@ describe("templates without generation blocks", () => {
     expect(answersOf(unmarked, chat)).toEqual(["Hello<|im_end|>\n", "See you<|im_end|>\n"]);
   });
 
-  it("a template that rewrites earlier turns is refused, with what to do", () => {
+  const turns = (body: string, opening = "<|im_start|>assistant\n") =>
+    `{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% set c = m.content %}${body}{{ c + '<|im_end|>\n' }}{% endfor %}` +
+    `{% if add_generation_prompt %}{{ ${JSON.stringify(opening)} }}{% endif %}`;
+  const thought: Message[] = [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "<think>greet</think>Hello" },
+    { role: "user", content: "Bye" },
+    { role: "assistant", content: "<think>part</think>See you" },
+  ];
+  const forget = "{% set c = c.split('</think>')[-1] %}";
+
+  it("reasoning that is dropped once it is past: what is left of each answer is learned", () => {
+    const source = turns(`{% if m.role == 'assistant' and not loop.last %}${forget}{% endif %}`);
+    expect(answersOf(source, thought)).toEqual([
+      "Hello<|im_end|>\n",
+      "<think>part</think>See you<|im_end|>\n",
+    ]);
+  });
+
+  it("an opening that no answered turn has: each answer's own words are learned", () => {
+    const opening = "<|im_start|>assistant\n<think>\n";
+    const source = turns(`{% if m.role == 'assistant' %}${forget}{% endif %}`, opening);
+    expect(answersOf(source, thought)).toEqual(["Hello<|im_end|>\n", "See you<|im_end|>\n"]);
+  });
+
+  it("an empty block before the last answer alone is part of it", () => {
+    const block = "{% if m.role == 'assistant' and loop.last %}{{ '<think></think>' }}{% endif %}";
+    expect(answersOf(turns(block), chat)).toEqual([
+      "Hello<|im_end|>\n",
+      "<think></think>See you<|im_end|>\n",
+    ]);
+  });
+
+  it("answers that say the same are told apart", () => {
+    const twice = [...chat.slice(0, 2), ...chat.slice(0, 2)];
+    const source = turns("{% if loop.last %}{{ '!' }}{% endif %}");
+    const { text, answers } = createChatTemplate(source, tokenizer).renderWithAnswers(twice, whole);
+    expect(answers.map(({ start }) => text.slice(0, start).split("assistant").length - 1)).toEqual([1, 2]);
+  });
+
+  it("a template that shows nothing of an answer, or opens none, is refused, with what to do", () => {
     const rewriting = "{% for m in messages %}{{ loop.revindex }}{{ m.content }}{% endfor %}";
     expect(() => answersOf(rewriting, chat)).toThrow(/Add \{% generation %\}/);
+    expect(() => answersOf(turns("{% if not loop.last %}{% set c = '' %}{% endif %}"), chat)).toThrow(
+      /Add \{% generation %\}/,
+    );
   });
 });
 

@@ -1,7 +1,6 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { optimizerSteps } from "../../src/data/batches.ts";
 import { loadChatTemplate } from "../../src/data/chat_template.ts";
 import { readExamples } from "../../src/data/dataset_formats.ts";
 import { packedRows, type TrainingRow, unpackedRows } from "../../src/data/packed_rows.ts";
@@ -9,7 +8,9 @@ import type { PackingStrategy } from "../../src/data/packing.ts";
 import { readRows } from "../../src/data/rows.ts";
 import { buildSftExamples } from "../../src/data/sft_examples.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { rowsInMemory } from "../../src/data/train_rows.ts";
 import { assetOf, goldenFolder, goldenText } from "./support/files.ts";
+import { takeSteps } from "./support/steps.ts";
 
 /** The keys of a run's config.yaml that decide what is read when. */
 interface RunConfig {
@@ -58,7 +59,10 @@ describe.each(runs)("%s reads what trl 1.13 read", (run) => {
   });
 });
 
-async function readRun(run: string, steps: number): Promise<TrainingRow[][][]> {
+async function readRun(
+  run: string,
+  steps: number,
+): Promise<readonly (readonly (readonly TrainingRow[])[])[]> {
   const config = parse(goldenText(`${run}/config.yaml`)) as RunConfig;
   const folder = goldenFolder("model");
   const tokenizer = await loadTokenizer(folder);
@@ -81,16 +85,15 @@ async function readRun(run: string, steps: number): Promise<TrainingRow[][][]> {
   const rows = packing
     ? packedRows(built.examples, config.max_seq_length, config.packing_strategy ?? "bfd").rows
     : unpackedRows(built.examples);
-  const order = optimizerSteps({
-    rows: rows.length,
-    batchSize: config.batch_size,
-    gradientAccumulationSteps: config.gradient_accumulation_steps,
+  const { batch_size: batchSize, gradient_accumulation_steps: gradientAccumulationSteps, seed } = config;
+  const order = {
     strategy: "sequential",
-    seed: config.seed,
-  });
-  return Array.from({ length: steps }, () =>
-    order.next().value.batches.map((batch) => batch.flatMap((index) => rows[index] ?? [])),
-  );
+    seed,
+    batchSize,
+    lengthOf: (row: TrainingRow) => row.ids.length,
+  } as const;
+  const taken = await takeSteps(rowsInMemory(rows, order), { batchSize, gradientAccumulationSteps }, steps);
+  return taken.map(({ batches }) => batches);
 }
 
 function count(learned: Uint8Array): number {

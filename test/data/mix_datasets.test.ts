@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
 import type { Example } from "../../src/data/example.ts";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 import { assetOf } from "./support/files.ts";
 
 const unused = async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { columnsInUse } from "../../src/data/dataset_formats.ts";
+import { openBlocks } from "../../src/data/row_blocks.ts";
 import { type FirstRows, readRows } from "../../src/data/rows.ts";
 import { parseSplit, type RowSelection, selectRows } from "../../src/data/split_slice.ts";
 import { assetOf } from "./support/files.ts";
@@ -57,6 +58,18 @@ describe("a Parquet file", () => {
         ...{ bytes: [1, 255], answers: { text: ["1901"], answer_start: [19] } },
       },
     ]);
+  });
+
+  it("is read block by block, each of one row group, and no further than asked", async () => {
+    const { rows } = await readRows(open("kinds/gzip.parquet"));
+    const blocks = await openBlocks(open("kinds/gzip.parquet"));
+    expect(blocks.rows).toBe(6);
+    expect(blocks.firsts.length).toBeGreaterThan(2);
+    const read = await Promise.all(blocks.firsts.slice(0, -1).map((_, block) => blocks.read(block)));
+    expect(read.flatMap((block) => block.rows)).toEqual(rows);
+    expect(read.flatMap((block) => block.lines)).toEqual([1, 2, 3, 4, 5, 6]);
+    const part = await openBlocks(open("kinds/gzip.parquet"), { limit: 5 });
+    expect([part.rows, (await part.read(part.firsts.length - 2)).rows.at(-1)]).toEqual([5, rows[4]]);
   });
 
   it("is refused in words when it is cut or damaged", async () => {

@@ -1,18 +1,20 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { optimizerSteps } from "../../src/data/batches.ts";
 import { createChatTemplate, loadChatTemplate } from "../../src/data/chat_template.ts";
 import { readExamples } from "../../src/data/dataset_formats.ts";
 import type { Example, Turns } from "../../src/data/example.ts";
 import {
   buildPreferenceExamples,
+  type PreferencePair,
   type PreferenceSide,
   splitPair,
 } from "../../src/data/preference_examples.ts";
 import { readRows } from "../../src/data/rows.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { rowsInMemory } from "../../src/data/train_rows.ts";
 import { assetOf, goldenFolder, goldenText } from "./support/files.ts";
+import { takeSteps } from "./support/steps.ts";
 
 const tokenizer = await loadTokenizer(goldenFolder("model"));
 const template = await loadChatTemplate(goldenFolder("model"), tokenizer);
@@ -62,16 +64,19 @@ describe.each(runs)("%s reads what trl 1.13 read", (run) => {
     const file = await readRows(assetOf("data.jsonl", goldenText(`${run}/data.jsonl`)));
     const set = readExamples(file, { purpose: "preference", hasTemplate: true });
     const { rows } = buildPreferenceExamples(set.examples, tools, { maxSeqLength: config.max_seq_length });
-    const steps = optimizerSteps({
-      rows: rows.length,
-      batchSize: config.batch_size,
-      gradientAccumulationSteps: config.gradient_accumulation_steps,
+    const { batch_size: batchSize, gradient_accumulation_steps: gradientAccumulationSteps, seed } = config;
+    const order = {
       strategy: "sequential",
-      seed: config.seed,
-    });
-    return expected.map(() =>
-      steps.next().value.batches.map((batch) => batch.flatMap((index) => rows[index] ?? [])),
+      seed,
+      batchSize,
+      lengthOf: (pair: PreferencePair) => pair.chosen.ids.length + pair.rejected.ids.length,
+    } as const;
+    const taken = await takeSteps(
+      rowsInMemory(rows, order),
+      { batchSize, gradientAccumulationSteps },
+      expected.length,
     );
+    return taken.map(({ batches }) => batches);
   }
 
   it("num_tokens of every step, both halves", async () => {

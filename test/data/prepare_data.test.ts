@@ -4,14 +4,8 @@ import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
 import type { Example } from "../../src/data/example.ts";
 import type { DatasetPart } from "../../src/host/host.ts";
-import {
-  buildSftData,
-  loadDataset,
-  loadTextTools,
-  preferenceData,
-  promptData,
-  purposeOf,
-} from "../../src/trainer/prepare_data.ts";
+import { loadDataset, purposeOf } from "../../src/trainer/load_dataset.ts";
+import { buildSftData, loadTextTools, preferenceData, promptData } from "../../src/trainer/prepare_data.ts";
 import { assetOf, goldenFolder } from "./support/files.ts";
 
 const folder = goldenFolder("model");

@@ -1,14 +1,33 @@
 import { describe, expect, it } from "vitest";
-import type { DataCursor } from "../../src/data/batches.ts";
-import { nextPrompts, type PromptStreamOptions, rolloutsOfRun } from "../../src/data/prompt_batches.ts";
+import type { DataCursor, SamplingStrategy } from "../../src/data/batches.ts";
+import { nextPrompts as nextOf } from "../../src/data/prompt_batches.ts";
+import { rowsInMemory } from "../../src/data/train_rows.ts";
 
-const options: PromptStreamOptions = { rows: 7, promptsPerRollout: 3, strategy: "random", seed: 5 };
+interface Options {
+  readonly rows: number;
+  readonly promptsPerRollout: number;
+  readonly strategy: SamplingStrategy;
+  readonly seed: number;
+  readonly lengths?: readonly number[];
+}
 
-function take(count: number, times: number, from?: DataCursor, with_ = options) {
+const options: Options = { rows: 7, promptsPerRollout: 3, strategy: "random", seed: 5 };
+
+function nextPrompts(options: Options, count: number, from?: DataCursor) {
+  const order = { ...options, batchSize: options.promptsPerRollout };
+  const numbers = Array.from({ length: options.rows }, (_, row) => row);
+  return nextOf(
+    rowsInMemory(numbers, { ...order, lengthOf: (row) => options.lengths?.[row] ?? 0 }),
+    count,
+    from,
+  );
+}
+
+async function take(count: number, times: number, from?: DataCursor, with_ = options) {
   const taken: number[][] = [];
   let cursor = from;
   for (let i = 0; i < times; i++) {
-    const { rows, next } = nextPrompts(with_, count, cursor);
+    const { rows, next } = await nextPrompts(with_, count, cursor);
     taken.push([...rows]);
     cursor = next;
   }
@@ -16,8 +35,8 @@ function take(count: number, times: number, from?: DataCursor, with_ = options) 
 }
 
 describe("the stream of prompts", () => {
-  it("sequential goes on across the end of an epoch", () => {
-    expect(take(3, 4, undefined, { ...options, strategy: "sequential" })).toEqual([
+  it("sequential goes on across the end of an epoch", async () => {
+    expect(await take(3, 4, undefined, { ...options, strategy: "sequential" })).toEqual([
       [0, 1, 2],
       [3, 4, 5],
       [6, 0, 1],
@@ -25,41 +44,41 @@ describe("the stream of prompts", () => {
     ]);
   });
 
-  it("every epoch has every prompt once, in an order of its own", () => {
-    const flat = take(3, 7).flat();
+  it("every epoch has every prompt once, in an order of its own", async () => {
+    const flat = (await take(3, 7)).flat();
     const epochs = [0, 1, 2].map((epoch) => flat.slice(epoch * 7, epoch * 7 + 7));
     for (const epoch of epochs) expect(epoch.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(epochs[0]).not.toEqual(epochs[1]);
   });
 
-  it("depends on the seed, and not on how many are taken at once", () => {
-    expect(take(3, 7).flat()).toEqual(take(7, 3).flat());
-    expect(take(3, 7)).toEqual(take(3, 7));
-    expect(take(3, 7)).not.toEqual(take(3, 7, undefined, { ...options, seed: 6 }));
+  it("depends on the seed, and not on how many are taken at once", async () => {
+    expect((await take(3, 7)).flat()).toEqual((await take(7, 3)).flat());
+    expect(await take(3, 7)).toEqual(await take(3, 7));
+    expect(await take(3, 7)).not.toEqual(await take(3, 7, undefined, { ...options, seed: 6 }));
   });
 
-  it("goes on from a cursor that went through JSON", () => {
-    const { next } = nextPrompts(options, 5);
+  it("goes on from a cursor that went through JSON", async () => {
+    const { next } = await nextPrompts(options, 5);
     const cursor = JSON.parse(JSON.stringify(next)) as DataCursor;
-    expect(nextPrompts(options, 4, cursor).rows).toEqual(take(9, 1)[0]?.slice(5));
+    expect((await nextPrompts(options, 4, cursor)).rows).toEqual((await take(9, 1))[0]?.slice(5));
   });
 
-  it("counts epochs with fraction; an epoch that is used up is done", () => {
-    expect(nextPrompts(options, 3).epochsDone).toBeCloseTo(3 / 7, 12);
-    expect(nextPrompts(options, 7)).toMatchObject({ epochsDone: 1, next: { epoch: 1, position: 0 } });
-    expect(nextPrompts(options, 10).epochsDone).toBeCloseTo(10 / 7, 12);
+  it("an epoch that is used up is done", async () => {
+    expect(await nextPrompts(options, 3)).toMatchObject({ next: { epoch: 0, position: 3 } });
+    expect(await nextPrompts(options, 7)).toMatchObject({ next: { epoch: 1, position: 0 } });
+    expect(await nextPrompts(options, 10)).toMatchObject({ next: { epoch: 1, position: 3 } });
   });
 
-  it("fewer prompts than a rollout needs are asked more than once", () => {
+  it("fewer prompts than a rollout needs are asked more than once", async () => {
     const few = { ...options, rows: 2, strategy: "sequential" } as const;
-    expect(nextPrompts(few, 5)).toEqual({
+    expect(await nextPrompts(few, 5)).toEqual({
       rows: [0, 1, 0, 1, 0],
       next: { epoch: 2, position: 1 },
-      epochsDone: 2.5,
+      notes: [],
     });
   });
 
-  it("group_by_length puts like lengths into one rollout", () => {
+  it("group_by_length puts like lengths into one rollout", async () => {
     const lengths = [9, 1, 8, 2, 7, 3];
     const grouped = {
       ...options,
@@ -68,19 +87,12 @@ describe("the stream of prompts", () => {
       strategy: "group_by_length",
       lengths,
     } as const;
-    const order = nextPrompts(grouped, 6).rows;
+    const order = (await nextPrompts(grouped, 6)).rows;
     expect(order.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
     expect(lengths[order[0] ?? 0]).toBe(9);
-    expect(() => nextPrompts({ ...options, strategy: "group_by_length" }, 1)).toThrow(/token count/);
   });
 
-  it("without prompts is refused", () => {
-    expect(() => nextPrompts({ ...options, rows: 0 }, 1)).toThrow(/No prompt is left/);
-  });
-
-  it("rollouts of a run", () => {
-    expect(rolloutsOfRun({ rows: 7, promptsPerRollout: 3 }, 1)).toBe(3);
-    expect(rolloutsOfRun({ rows: 6, promptsPerRollout: 3 }, 2)).toBe(4);
-    expect(rolloutsOfRun({ rows: 2, promptsPerRollout: 8 }, 0.1)).toBe(1);
+  it("without prompts is refused", async () => {
+    await expect(nextPrompts({ ...options, rows: 0 }, 1)).rejects.toThrow(/No row is left/);
   });
 });

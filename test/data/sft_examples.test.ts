@@ -211,6 +211,33 @@ describe("a row as the page shows it", () => {
     expect([tokensUncut, limit, leftOut]).toEqual([tokens, 512, undefined]);
   });
 
+  it("reasoning that a template drops is neither shown nor learned, in either mask", () => {
+    const source =
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% set c = m.content %}" +
+      "{% if m.role == 'assistant' and not loop.last %}{% set c = c.split('</think>')[-1] %}{% endif %}" +
+      "{{ c + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    const forgetful = { tokenizer, template: createChatTemplate(source, tokenizer) };
+    const first = [user("Sure?"), assistant("<think>a</think>Yes."), user("1+1=")];
+    const last = [assistant("<think>b</think>2")];
+    const learnedOf = (body: ExampleBody, wanted: Partial<SftOptions>) => {
+      const [row] = examples(body);
+      if (!row) throw new Error("no row");
+      const { pieces } = renderRow(row, forgetful, { ...options, ...wanted });
+      const text = pieces.map((piece) => piece.text).join("");
+      const learned = pieces.flatMap((piece) => (piece.learned ? [piece.text] : [])).join("");
+      return { shows: text.includes("<think>a"), learned };
+    };
+    expect(learnedOf({ kind: "prompt_completion", prompt: first, completion: last }, {})).toEqual({
+      shows: false,
+      learned: "<think>b</think>2<|im_end|>\n",
+    });
+    const whole = { kind: "messages", messages: [...first, ...last] } as const;
+    expect(learnedOf(whole, { assistantOnlyLoss: true })).toEqual({
+      shows: false,
+      learned: "Yes.<|im_end|>\n<think>b</think>2<|im_end|>\n",
+    });
+  });
+
   it("what is past the limit is shown and not learned; a row left out says why", () => {
     const cut = rendered({ kind: "text", text: "Yes. ".repeat(20) }, { maxSeqLength: 10 });
     expect(cut.tokens).toBe(10);

@@ -94,6 +94,22 @@ describe("special tokens", () => {
     expect(await loadTokenizer(folder)).toMatchObject({ eosId: 2, padId: 0 });
   });
 
+  it("generation_config.json wins over config.json where it says something, as in transformers", async () => {
+    const load = (generation: object) =>
+      loadTokenizer(
+        folderOf({
+          "tokenizer.json": goldenText("model/tokenizer.json"),
+          "tokenizer_config.json": '{"eos_token":"<|im_end|>"}',
+          "config.json": '{"eos_token_id":7,"pad_token_id":0}',
+          "generation_config.json": JSON.stringify(generation),
+        }),
+      );
+    expect(await load({ eos_token_id: [5, 6] })).toMatchObject({ stopIds: [5, 6, 2], padId: 0 });
+    expect(await load({ eos_token_id: 5 })).toMatchObject({ stopIds: [5, 2] });
+    expect(await load({ eos_token_id: null })).toMatchObject({ stopIds: [7, 2] });
+    expect(await load({ do_sample: true })).toMatchObject({ stopIds: [7, 2] });
+  });
+
   it("a folder without tokenizer.json is refused by name", async () => {
     await expect(loadTokenizer(folderOf({}))).rejects.toMatchObject({ code: "file-missing" });
   });

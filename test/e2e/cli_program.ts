@@ -30,7 +30,7 @@ export interface Program {
   /** Where it was copied to, and where it runs. */
   readonly folder: string;
   /** Runs it to its end. `room`: the disk is full after so many bytes. */
-  run(args: readonly string[], room?: number): Promise<Ended>;
+  run(args: readonly string[], room?: number, env?: Readonly<Record<string, string>>): Promise<Ended>;
   /** Runs the program that compares the engine with recorded numbers. */
   parity(args: readonly string[]): Promise<Ended>;
   /** Runs it until a line of standard output that `when` accepts, then sends the signal; resolves when it has ended. */
@@ -55,7 +55,12 @@ export function copyProgram(hub?: string): Program {
   cpSync(join(ROOT, "public"), join(folder, "public"), { recursive: true });
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(join(ROOT, "node_modules/webgpu"), join(folder, "node_modules/webgpu"), "junction");
-  const start = (args: readonly string[], room?: number, bundle = "cli"): ChildProcess => {
+  const start = (
+    args: readonly string[],
+    room?: number,
+    bundle = "cli",
+    env: Readonly<Record<string, string>> = {},
+  ): ChildProcess => {
     const disk = room === undefined ? [] : ["--import", new URL("full_disk.mjs", import.meta.url).href];
     return spawn(process.execPath, [...disk, join(folder, `dist/node/${bundle}.mjs`), ...args], {
       cwd: folder,
@@ -68,12 +73,13 @@ export function copyProgram(hub?: string): Program {
           : { HF_ENDPOINT: hub, HF_TOKEN: "", HF_HUB_OFFLINE: "" }),
         HF_HUB_CACHE: join(folder, "hub"),
         FULL_DISK_AFTER: String(room),
+        ...env,
       },
     });
   };
   return {
     folder,
-    run: (args, room) => ended(start(args, room)),
+    run: (args, room, env) => ended(start(args, room, "cli", env)),
     parity: (args) => ended(start(args, undefined, "parity")),
     runAndSignal: (args, signal, when) => {
       const child = start(args);

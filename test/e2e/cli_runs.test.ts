@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { serveUploads, TOKEN } from "../hub/uploads.ts";
 import { copyProgram, type Ended, type Program, ROOT } from "./cli_program.ts";
 
 const STEPS = 10;
@@ -69,7 +70,10 @@ describe("a run of the command line", { timeout: 120_000 }, () => {
   it("says its metrics and samples as JSON lines, and ends with 0", () => {
     expect([whole.code, last(whole)]).toEqual([
       0,
-      { state: "done", step: STEPS, output: "whole", reason: null },
+      {
+        ...{ state: "done", step: STEPS, output: "whole", reason: null },
+        gpu_memory: { planned: expect.any(Number), peak: expect.any(Number) },
+      },
     ]);
     const metrics = whole.lines().filter((line) => "loss" in line);
     expect(metrics.map((line) => line["step"])).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
@@ -154,9 +158,21 @@ describe("a run of the command line", { timeout: 120_000 }, () => {
 
 describe.concurrent("the other commands", { timeout: 60_000 }, () => {
   it("validate shows every value and where it came from", async () => {
-    const ended = await program.run(["validate", "--json", "--config", "run.yaml", "--set", "seed=7"]);
-    expect(ended.code).toBe(0);
-    expect(last(ended)).toMatchObject({
+    const bound = ["--memory", "--set", "gpu_memory_gb=0.001"];
+    const ended = await program.run([
+      ...["validate", "--json", "--config", "run.yaml", "--set", "seed=7", ...bound],
+    ]);
+    expect(ended.code, "it takes more than that").toBe(1);
+    const [values, plan, advice] = ended.lines();
+    expect(plan).toMatchObject({
+      gpu_memory: { total: expect.any(Number), parts: { Gradients: expect.any(Number) } },
+    });
+    expect(advice).toMatchObject({
+      advice: expect.arrayContaining([
+        expect.objectContaining({ change: expect.objectContaining({ forward_batch_size: 1 }), fits: false }),
+      ]),
+    });
+    expect(values).toMatchObject({
       valid: true,
       algorithm: "sft",
       values: {
@@ -219,6 +235,54 @@ describe.concurrent("the other commands", { timeout: 60_000 }, () => {
     expect(loss(tuned)).toBeLessThan(loss(base));
   });
 
+  it("export writes a model that answers as base and adapter do, and an adapter for llama.cpp", async () => {
+    const merged = await program.run([
+      "export",
+      "whole",
+      "--merged",
+      "--dtype",
+      "f32",
+      "--output",
+      "merged",
+      "--json",
+    ]);
+    expect([merged.code, last(merged)], merged.stderr).toMatchObject([
+      0,
+      { state: "done", output: "merged" },
+    ]);
+    const ask = ["generate", "--json", "--max-new-tokens", "8", "--prompt", "Who is Tom?", "--model"];
+    const [tuned, whole] = await Promise.all([
+      program.run([...ask, "aligntune-tiny", "--adapter", "whole"]),
+      program.run([...ask, "merged"]),
+    ]);
+    expect(whole.lines()[0]?.["ids"]).toEqual(tuned.lines()[0]?.["ids"]);
+    const gguf = await program.run(["export", "whole/checkpoint-10", "--gguf", "--output", "whole.gguf"]);
+    expect([gguf.code, read("whole.gguf").slice(0, 4)]).toEqual([0, "GGUF"]);
+    const again = await program.run(["export", "whole", "--merged", "--output", "merged", "--json"]);
+    expect([again.code, last(again)]).toMatchObject([2, { error: { code: "config-invalid" } }]);
+  });
+
+  it("upload puts the result of a run, and nothing else, into a private repository", async () => {
+    const hub = await serveUploads();
+    const ask = ["upload", "whole", "--json", "--repo", "ada/whole"];
+    // HF_ENDPOINT may be a mirror: the token goes only where the command itself says.
+    const env = { HF_HUB_OFFLINE: "", HF_TOKEN: TOKEN, HF_ENDPOINT: "http://127.0.0.1:9" };
+    const ended = await program.run([...ask, "--endpoint", hub.url], undefined, env);
+    expect([ended.code, last(ended)], ended.stderr).toMatchObject([
+      0,
+      { repo: "ada/whole", url: `${hub.url}/ada/whole` },
+    ]);
+    const made = hub.repositories.get("ada/whole");
+    expect(made?.isPrivate).toBe(true);
+    expect(made?.files.get("adapter_model.safetensors")?.toString("latin1")).toBe(
+      read("whole/adapter_model.safetensors"),
+    );
+    expect([...(made?.files.keys() ?? [])].filter((name) => /jsonl|checkpoint/.test(name))).toEqual([]);
+    const mirror = await program.run([...ask, "--endpoint", "https://hf-mirror.com"], undefined, env);
+    expect([mirror.code, last(mirror)]).toMatchObject([2, { error: { code: "config-invalid" } }]);
+    await hub.close();
+  });
+
   it("parity: adapters that train exported have the logits that PEFT computed with them", async () => {
     const ended = await program.parity([join(ROOT, "test/golden"), "--only", "forward-peft"]);
     expect([ended.code, ended.stdout], ended.stderr).toEqual([
@@ -228,10 +292,11 @@ describe.concurrent("the other commands", { timeout: 60_000 }, () => {
   });
 
   it("diagnose names the adapter from where the program was copied to", async () => {
-    const ended = await program.run(["diagnose", "--json"]);
+    const ended = await program.run(["diagnose", "--json", "--default-limits"]);
+    const limits = { maxStorageBufferBindingSize: 2 ** 27, maxBufferSize: 2 ** 28 };
     expect([ended.code, last(ended)]).toMatchObject([
       0,
-      { node: process.version, kind: expect.stringMatching(/cpu|gpu/) },
+      { node: process.version, kind: expect.stringMatching(/cpu|gpu/), limits },
     ]);
   });
 });

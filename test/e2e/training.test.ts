@@ -1,10 +1,19 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
 import { unzipSync } from "fflate";
 import type { Page } from "playwright-core";
 import { afterAll, describe, expect, it } from "vitest";
+import { readGguf } from "../../src/formats/gguf.ts";
+import { openModelFolder } from "../../src/formats/model_folder.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
-import { memoryAsset } from "../../src/host/memory.ts";
+import { memoryAsset, memoryFolder } from "../../src/host/memory.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
+import { serveUploads, TOKEN } from "../hub/uploads.ts";
 import { type OpenedApp, openApp } from "./open_app.ts";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** The demo in small: few rows a step, checkpoints in the middle, dropout so that the random state matters. */
 const CONFIG = `algorithm: sft
@@ -68,6 +77,19 @@ async function downloadAdapter(page: Page): Promise<Record<string, Uint8Array>> 
   );
 }
 
+/** A file of the page's private folder. */
+async function fileOf(page: Page, name: RegExp): Promise<Uint8Array<ArrayBuffer>> {
+  const numbers = await page.evaluate(async (pattern) => {
+    const root = await navigator.storage.getDirectory();
+    const entries = root as unknown as AsyncIterable<[string, FileSystemFileHandle]>;
+    for await (const [entry, handle] of entries)
+      if (new RegExp(pattern).test(entry))
+        return [...new Uint8Array(await (await handle.getFile()).arrayBuffer())];
+    return [];
+  }, name.source);
+  return Uint8Array.from(numbers);
+}
+
 describe("training in the page", () => {
   let uninterrupted: Record<string, Uint8Array> = {};
 
@@ -99,6 +121,12 @@ describe("training in the page", () => {
     const values = (await last?.floats()) ?? new Float32Array();
     expect(values.some((value) => value !== 0)).toBe(true);
     expect(values.every(Number.isFinite)).toBe(true);
+    // What was planned and what was taken are kept with the run.
+    await page.reload();
+    const memory = await page.getByText(/^GPU memory: planned/).textContent();
+    const [, planned, peak] = /planned ([\d.]+) MB, peak ([\d.]+) MB/.exec(memory ?? "") ?? [];
+    expect(Number(peak) / Number(planned)).toBeGreaterThan(0.95);
+    expect(Number(peak) / Number(planned)).toBeLessThan(1.05);
   });
 
   it("resumes with one click after a reload in the middle, and ends with the same bytes", async () => {
@@ -119,9 +147,86 @@ describe("training in the page", () => {
     expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it("exports the merged model into a picked file, the adapter for llama.cpp, and both agree with the adapter", async () => {
+    if (!app) throw new Error("the first test opens the app");
+    const { page } = app;
+    // The browser's own dialog cannot be driven: its answer is a file in the page's private folder.
+    await page.evaluate(() => {
+      const pick = async ({ suggestedName }: { suggestedName: string }) =>
+        (await navigator.storage.getDirectory()).getFileHandle(suggestedName, { create: true });
+      Object.assign(globalThis, { showSaveFilePicker: pick });
+    });
+    await page.getByRole("button", { name: "Export…" }).first().click();
+    const dialog = page.getByRole("dialog");
+    const save = dialog.getByRole("button", { name: "Save Merged model" });
+    await save.waitFor({ timeout: 60_000 });
+    for (const summary of await dialog.locator("summary").all()) await summary.click();
+    await page.evaluate(AXE);
+    const { violations } = await page.evaluate<AxeResults>("axe.run(document.querySelector('dialog[open]'))");
+    expect(violations.map(({ id }) => id)).toEqual([]);
+    await save.click();
+    await dialog.getByText(/-merged\.zip was saved and read back/).waitFor({ timeout: 60_000 });
+    const merged = await fileOf(page, /-merged\.zip$/);
+    const files = Object.entries(unzipSync(merged)).map(
+      ([name, bytes]) => [name.split("/").at(-1) ?? "", bytes] as const,
+    );
+    const model = await openModelFolder(
+      memoryFolder("merged", new Map(files.map(([name, bytes]) => [name, new Uint8Array(bytes)]))),
+    );
+    expect(files.map(([name]) => name)).toEqual(
+      expect.arrayContaining(["config.json", "README.md", "tokenizer.json"]),
+    );
+    const base = await openModelFolder(nodeFolder("public/models/aligntune-tiny"));
+    const key = "model.layers.3.mlp.down_proj.weight";
+    const [now, before] = [await model.tensors.get(key)?.floats(), await base.tensors.get(key)?.floats()];
+    expect(model.tensors.size).toBe(base.tensors.size);
+    expect(now).toHaveLength(before?.length ?? 0);
+    expect(now?.some((value, i) => value !== before?.[i])).toBe(true);
+
+    const waiting = page.waitForEvent("download");
+    await dialog.getByRole("button", { name: "Save Adapter for llama.cpp (GGUF)" }).click();
+    const gguf = new Uint8Array(await readFile(await (await waiting).path()));
+    const { values, tensors } = await readGguf(memoryAsset("a.gguf", gguf));
+    expect(values.get("general.type")?.value).toBe("adapter");
+    const adapter = await readSafetensors(
+      memoryAsset("a", new Uint8Array(uninterrupted["adapter_model.safetensors"] ?? [])),
+    );
+    const b = await adapter.tensors
+      .get("base_model.model.model.layers.3.mlp.down_proj.lora_B.weight")
+      ?.floats();
+    expect(tensors).toHaveLength(adapter.tensors.size);
+    expect(tensors.find(({ name }) => name === "blk.3.ffn_down.weight.lora_b")?.data).toEqual(b);
+  });
+
   it("asked nobody else for anything", () => {
     expect([...(app?.origins ?? [])]).toEqual([new URL(app?.url ?? "http://none").origin]);
     expect(app?.violations).toEqual([]);
     expect(app?.errors).toEqual([]);
+  });
+
+  it("uploads the adapter to a private repository only when that is pressed", async () => {
+    if (!app) throw new Error("the first test opens the app");
+    const { page } = app;
+    const hub = await serveUploads();
+    try {
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Hub", { exact: true }).fill(hub.url);
+      await dialog.getByLabel("Repository").first().fill("otter");
+      await dialog.getByLabel("Token with write access").fill(TOKEN);
+      expect(hub.seen).toEqual([]);
+      await dialog.getByRole("button", { name: "Upload", exact: true }).click();
+      await dialog.getByRole("link", { name: "ada/otter" }).waitFor({ timeout: 60_000 });
+      const made = hub.repositories.get("ada/otter");
+      expect(made?.isPrivate).toBe(true);
+      const sent = made?.files.get("adapter_model.safetensors") ?? Buffer.alloc(0);
+      expect(Buffer.compare(sent, uninterrupted["adapter_model.safetensors"] ?? Buffer.alloc(1))).toBe(0);
+      expect(await dialog.getByLabel("Token with write access").inputValue()).toBe("");
+      const own = new URL(app.url).origin;
+      expect([...app.origins].sort()).toEqual([own, hub.url, hub.storage].sort());
+      expect(app.violations).toEqual([]);
+      expect(app.errors).toEqual([]);
+    } finally {
+      await hub.close();
+    }
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { openModelFolder, requireTensor } from "../../src/formats/model_folder.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
-import { nodeFolder } from "../../src/host/node.ts";
+import { nodeFolder } from "../../src/host/node_files.ts";
 
 const MODELS = "test/golden/models";
 const names = await readdir(MODELS);

@@ -55,6 +55,38 @@ describe("NF4 blocks", () => {
     expect(exact.length).toBeGreaterThan(0);
   });
 
+  it("are those of exact arithmetic on the midpoints and one float beside them, at every size", () => {
+    const middles = [...NF4_VALUES].slice(1).map((value, i) => (value + (NF4_VALUES[i] as number)) / 2);
+    // Every float times 2^149 is a whole number, and every midpoint times 2^30.
+    const whole = (value: number) => BigInt(value * 2 ** 149);
+    const bounds = middles.map((middle) => BigInt(middle * 2 ** 30));
+    const float = new Float32Array(1);
+    const bits = new Uint32Array(float.buffer);
+    const scales = [
+      ...uniforms(9, 200, 0.5, 2).map((scale, i) => scale * 2 ** (i - 100)),
+      1e-45,
+      7e-45,
+      2e-39,
+    ];
+    for (const scale of scales) {
+      const block = new Float32Array(64);
+      block[0] = scale;
+      const largest = block[0] as number;
+      middles.forEach((middle, i) => {
+        for (const step of [-1, 0, 1]) {
+          float[0] = middle * largest;
+          bits[0] = (bits[0] as number) + step;
+          // Beside zero there is another sign; the largest stays the largest.
+          block[2 + 3 * i + step] = Math.abs(float[0] as number) <= largest ? (float[0] as number) : 0;
+        }
+      });
+      const exact = Array.from(block, (x) => {
+        return bounds.filter((bound) => whole(x) * 2n ** 30n > whole(largest) * bound).length;
+      });
+      expect([...nf4Blocks(block).codes], `scale ${scale}`).toEqual(exact);
+    }
+  });
+
   it("find the nearest value by plain search", () => {
     const values = Float32Array.from(uniforms(3, 640));
     const { codes, absmax } = nf4Blocks(values);

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { readRows } from "../../src/data/rows.ts";
 import type { Host } from "../../src/host/host.ts";
-import { createHub, type HubOptions } from "../../src/host/hub.ts";
+import { createHub } from "../../src/host/hub.ts";
+import type { HubOptions } from "../../src/host/hub_connection.ts";
 import { createNodeHost, hubFromEnvironment } from "../../src/host/node.ts";
 import { hubAddress, hubId } from "../../src/lib/hub.ts";
+import type { TestRepository } from "../hub/answers.ts";
 import { hubFile, summaryRepositories } from "../hub/repositories.ts";
-import { startHub, type TestHub, type TestRepository } from "../hub/server.ts";
+import { startHub, type TestHub } from "../hub/server.ts";
 
 const TRAIN = hubFile("gsm8k/main/train-00000-of-00001.parquet");
 const TEST = hubFile("gsm8k/main/test-00000-of-00001.parquet");
@@ -47,7 +49,7 @@ beforeAll(async () => {
   hub = await startHub([
     ...(await summaryRepositories()),
     ...extra,
-    { kind: "models", id: "meta/gated", files: weights, token: "hf_good", gated: true },
+    { kind: "models", id: "meta/gated", files: weights, token: "hf_good", gated: "manual" },
     { kind: "models", id: "me/private", files: weights, token: "hf_good" },
   ]);
 });
@@ -109,6 +111,7 @@ describe("a name", () => {
     await writeFile(join(snapshot, "config.json"), "{}");
     // Half a download is no model.
     expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toContain("tokenizer.json");
+    await rm(join(dir, "cache/models--Qwen--Qwen3-0.6B/refs"), { recursive: true });
     await writeFile(join(snapshot, "model.safetensors"), "");
     hub.seen.length = 0;
     expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toEqual([
@@ -225,7 +228,7 @@ describe("a dataset", () => {
   it("of a script comes from the hub's conversion, or is refused", async () => {
     const asset = await connect().openDataset("forms/converted", { subset: null, split: "train" });
     expect((await readRows(asset)).rows).toHaveLength(16);
-    expect(asset.name).toBe("default/train-0.parquet");
+    expect(asset.name).toBe("default/train/0000.parquet");
     await expect(promptsOf("forms/nothing")).rejects.toMatchObject({
       code: "dataset-invalid",
       message: expect.stringMatching(/Python script, which is not run here/),
@@ -236,6 +239,8 @@ describe("a dataset", () => {
 describe("a token", () => {
   const open = (name: string, token?: string) =>
     connect(token === undefined ? {} : { token }).openModel(name);
+  /** What a gated repository is everybody may know; its files are for those who were let in. */
+  const openConfig = async (name: string, token?: string) => (await open(name, token)).open("config.json");
 
   it("goes to the endpoint alone, not to where it redirects", async () => {
     const folder = await open("me/private", "hf_good");
@@ -250,10 +255,15 @@ describe("a token", () => {
   it.each([
     ["meta/gated", undefined, /only to people who accepted its terms.*set HF_TOKEN/, 401],
     ["me/private", undefined, /no such repository, or it is private/, 401],
-    ["meta/gated", "hf_bad", /has not been let into the model meta\/gated. Accept its terms/, 403],
+    [
+      "meta/gated",
+      "hf_bad",
+      /has not been let into config.json of meta\/gated. Accept its terms at .*\/meta\/gated;/,
+      403,
+    ],
     ["me/private", "hf_bad", /does not reach the model me\/private/, 403],
   ])("is asked for in words: %s with %s", async (name, token, message, status) => {
-    const refused = open(name, token);
+    const refused = openConfig(name, token);
     await expect(refused).rejects.toMatchObject({ code: "access-denied", details: { status } });
     await expect(refused).rejects.toThrow(message);
     await expect(refused).rejects.not.toThrow(/hf_bad/);
@@ -265,15 +275,26 @@ describe("a token", () => {
   });
 });
 
-describe("in a page, which has no token and no environment", () => {
+describe("in a page, which has no environment", () => {
   it.each([
-    ["meta/gated", /^the model meta\/gated is gated.*cannot send a token yet.*from your disk.*command line/],
-    ["me/private", /^the model me\/private is private, gated, or not at .* at all/],
-    ["me/none", /^the model me\/none is private, gated, or not at/],
-  ])("a refusal of %s says what can be done there", async (name, message) => {
-    const refused = connect({ inPage: true }).openModel(name);
-    await expect(refused).rejects.toMatchObject({ code: "access-denied" });
+    [
+      "meta/gated",
+      undefined,
+      /terms. Accept them at .*meta\/gated, make a token .* enter it here. Or download/,
+    ],
+    ["me/private", undefined, /no such repository, or it is private.*enter it here/],
+    ["me/none", undefined, /no such repository, or it is private/],
+    ["meta/gated", "hf_bad", /has not been let into/],
+  ])("a refusal of %s with %s says what can be done there", async (name, token, message) => {
+    const refused = connect({ inPage: true, token })
+      .openModel(name)
+      .then((folder) => folder.open("config.json"));
+    await expect(refused).rejects.toMatchObject({
+      code: "access-denied",
+      details: { id: name, hasToken: token !== undefined, page: `${hub.url}/${name}` },
+    });
     await expect(refused).rejects.toThrow(message);
+    await expect(refused).rejects.not.toThrow(/HF_TOKEN/);
   });
 
   it("a hub that cannot be reached is told by its address", async () => {

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CheckpointRecord, Host } from "../../src/host/host.ts";
-import { createNodeHost, nodeAsset, nodeFolder } from "../../src/host/node.ts";
+import { createNodeHost } from "../../src/host/node.ts";
+import { nodeAsset, nodeFolder } from "../../src/host/node_files.ts";
 
 let dir = "";
 let host: Host;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { tinyModel } from "../tiny_model.ts";
-import type { TestRepository } from "./server.ts";
+import type { TestRepository } from "./answers.ts";
 
 const FILES = join(import.meta.dirname, "files");
 const EMBEDDED = join(import.meta.dirname, "../../public/models/aligntune-tiny");

@@ -1,42 +1,6 @@
-import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { readByteRange } from "../../src/lib/byte_range.ts";
-
-type Files = Readonly<Record<string, Uint8Array>>;
-
-/** A repository as the hub of the tests has it. */
-export interface TestRepository {
-  readonly kind: "models" | "datasets";
-  readonly id: string;
-  /** Older names, which are redirected. */
-  readonly aliases?: readonly string[];
-  readonly files: Files;
-  /** Branches and tags beside main. */
-  readonly revisions?: Readonly<Record<string, Files>>;
-  /** Open only to this token. */
-  readonly token?: string;
-  readonly gated?: boolean;
-  /** The hub's own conversion to Parquet. */
-  readonly converted?: Readonly<Record<string, Readonly<Record<string, readonly Uint8Array[]>>>>;
-}
-
-export interface SeenRequest {
-  readonly path: string;
-  /** The hub itself, or the storage that it redirects large files to, which is another origin. */
-  readonly at: "hub" | "storage";
-  readonly range: string | undefined;
-  readonly authorization: string | undefined;
-}
-
-/** What goes wrong with a request. */
-export type Fault =
-  | { readonly status: number; readonly headers?: Readonly<Record<string, string>> }
-  /** The connection breaks off in the middle. */
-  | "broken"
-  /** A whole answer that is shorter than the file. */
-  | "short"
-  /** A page of HTML, as a network asks people to log in with. */
-  | "page";
+import { answerHub, digest, type TestRepository, type Users } from "./answers.ts";
+import { type Answered, type Fault, type SeenRequest, sendFile } from "./send_file.ts";
 
 export interface TestHub {
   readonly url: string;
@@ -46,14 +10,15 @@ export interface TestHub {
 }
 
 /**
- * What the real hub and its storage say to pages of other sites. Neither answers the question that a browser asks before a
- * request that is not a simple one, so none may be needed.
+ * What the real hub and its storage say to pages of other sites. The hub answers the question that a browser asks before a
+ * request that is not a simple one, such as one with a token, and repeats the headers that were asked for; the storage does
+ * not, so that nothing but a simple request may reach it.
  */
 const FOR_PAGES: Readonly<Record<SeenRequest["at"], Readonly<Record<string, string>>>> = {
   hub: {
     "access-control-allow-origin": "*",
     "access-control-expose-headers":
-      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,ETag,Link,Accept-Ranges,Content-Range",
+      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,RateLimit,RateLimit-Policy",
   },
   storage: {
     "access-control-allow-origin": "*",
@@ -62,48 +27,39 @@ const FOR_PAGES: Readonly<Record<SeenRequest["at"], Readonly<Record<string, stri
   },
 };
 
-const LARGE = /\.(safetensors|parquet)$/;
-const sha = (...parts: readonly (string | Uint8Array)[]): string => {
-  const hash = createHash("sha1");
-  for (const part of parts) hash.update(part);
-  return hash.digest("hex");
-};
-const commitOf = (files: Files): string => sha(...Object.entries(files).flat());
-
-/** A hub on this machine: listings, files with ranges, ETags and redirects to a storage of another origin, and faults. */
-export async function startHub(repositories: readonly TestRepository[]): Promise<TestHub> {
+/** A hub on this machine: listings, files with ranges, ETags and redirects to a storage of another origin, tokens, and faults. */
+export async function startHub(repositories: readonly TestRepository[], users: Users = {}): Promise<TestHub> {
   const seen: SeenRequest[] = [];
   const state: { fault: TestHub["fault"] } = { fault: undefined };
   const stored = new Map<string, Uint8Array>();
-  const listen = (at: SeenRequest["at"], answer: (request: Asked, response: ServerResponse) => void) =>
+  const listen = (at: SeenRequest["at"], answer: (request: Answered, response: ServerResponse) => void) =>
     serve((message, response) => {
       const request = {
-        path: decodeURIComponent(message.url ?? "/"),
-        at,
+        ...{ method: String(message.method), path: decodeURIComponent(String(message.url)), at },
         range: message.headers.range,
         authorization: message.headers.authorization,
       };
-      seen.push(request);
       for (const [name, value] of Object.entries(FOR_PAGES[at])) response.setHeader(name, value);
-      if (message.method !== "GET") return void response.writeHead(405).end();
+      if (request.method === "OPTIONS" && at === "hub") return allow(message, response);
+      seen.push(request);
+      if (!["GET", "HEAD"].includes(request.method)) return sendFault({ status: 405 }, response);
       const fault = state.fault?.(request);
-      if (fault === "page")
-        response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><p>Log in");
-      else if (typeof fault === "object") response.writeHead(fault.status, fault.headers).end("{}");
+      if (fault === "page" || typeof fault === "object") sendFault(fault, response);
       else answer({ ...request, fault }, response);
     });
   const storage = await listen("storage", (request, response) => {
-    const bytes = stored.get(request.path.slice(1));
+    const key = request.path.slice(1);
+    const bytes = stored.get(key);
     if (bytes === undefined) response.writeHead(404).end();
-    else sendFile(request, response, bytes);
+    else sendFile(request, response, bytes, key);
   });
   const hub = await listen("hub", (request, response) => {
     const keep = (bytes: Uint8Array) => {
-      const key = sha(bytes);
+      const key = digest("sha1", bytes);
       stored.set(key, bytes);
       return `${storage.url}/${key}`;
     };
-    answerHub(repositories, request, response, keep);
+    answerHub(repositories, users, request, response, keep);
   });
   return {
     url: hub.url,
@@ -120,134 +76,20 @@ export async function startHub(repositories: readonly TestRepository[]): Promise
   };
 }
 
-interface Asked extends SeenRequest {
-  readonly fault: "broken" | "short" | undefined;
+function sendFault(fault: Extract<Fault, object | "page">, response: ServerResponse): void {
+  if (fault === "page")
+    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><p>Log in");
+  else response.writeHead(fault.status, fault.headers).end("{}");
 }
 
-/** Puts bytes into the storage, and says where. */
-type Keep = (bytes: Uint8Array) => string;
-
-type Refuse = (status: number, code: string) => unknown;
-
-function answerHub(
-  repositories: readonly TestRepository[],
-  request: Asked,
-  response: ServerResponse,
-  keep: Keep,
-): void {
-  const refuse: Refuse = (status, code) => response.writeHead(status, { "x-error-code": code }).end();
-  const asked = readPath(request.path.split("?")[0] ?? "");
-  const repository = repositories.find(
-    ({ kind, id, aliases = [] }) => asked?.kind === kind && [id, ...aliases].includes(asked.id),
-  );
-  // As the hub does: who may not see a repository is not told whether there is one.
-  if (!asked || !repository) refuse(request.authorization ? 404 : 401, "RepoNotFound");
-  else if (repository.token !== undefined && request.authorization !== `Bearer ${repository.token}`) {
-    refuse(request.authorization ? 403 : 401, repository.gated ? "GatedRepo" : "RepoNotFound");
-  } else if (repository.id !== asked.id) {
-    const location = request.path.replace(`/${asked.id}`, `/${repository.id}`);
-    response.writeHead(307, { location }).end();
-  } else if (asked.what === "parquet") sendConverted(repository, asked.rest, refuse, response, keep);
-  else sendOf(repository, asked, request, refuse, response, keep);
-}
-
-function sendOf(
-  repository: TestRepository,
-  asked: Path,
-  request: Asked,
-  refuse: Refuse,
-  response: ServerResponse,
-  keep: Keep,
-): void {
-  const files = revisionOf(repository, asked.revision);
-  if (files === undefined) return void refuse(404, "RevisionNotFound");
-  if (asked.what === "info") {
-    const siblings = Object.entries(files).map(([rfilename, bytes]) => ({ rfilename, size: bytes.length }));
-    return void sendJson(response, { id: repository.id, sha: commitOf(files), siblings });
-  }
-  const bytes = files[asked.rest];
-  if (bytes === undefined) refuse(404, "EntryNotFound");
-  else if (LARGE.test(asked.rest)) response.writeHead(302, { location: keep(bytes) }).end();
-  else sendFile(request, response, bytes);
-}
-
-function sendJson(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
-}
-
-function revisionOf({ files, revisions = {} }: TestRepository, revision: string): Files | undefined {
-  if (revision === "main") return files;
-  const all = [files, ...Object.values(revisions)];
-  return revisions[revision] ?? all.find((some) => commitOf(some) === revision);
-}
-
-interface Path {
-  readonly kind: TestRepository["kind"];
-  readonly id: string;
-  readonly what: "info" | "file" | "parquet";
-  readonly revision: string;
-  readonly rest: string;
-}
-
-function readPath(path: string): Path | undefined {
-  const api = /^\/api\/(models|datasets)\/(.+?)(?:\/revision\/(.+)|\/(parquet)(?:\/(.*))?)?$/.exec(path);
-  if (api) {
-    const [, kind, id = "", revision = "main", parquet, rest = ""] = api;
-    const what = parquet ? "parquet" : "info";
-    return { kind: kind === "models" ? "models" : "datasets", id, what, revision, rest };
-  }
-  const file = /^\/(datasets\/)?(.+?)\/resolve\/([^/]+)\/(.+)$/.exec(path);
-  if (!file) return undefined;
-  const [, datasets, id = "", revision = "", rest = ""] = file;
-  return { kind: datasets ? "datasets" : "models", id, what: "file", revision, rest };
-}
-
-/** The listing of the conversion, whose addresses name the real hub as they do on a mirror; or one of its files. */
-function sendConverted(
-  { id, converted = {} }: TestRepository,
-  rest: string,
-  refuse: Refuse,
-  response: ServerResponse,
-  keep: Keep,
-): void {
-  if (Object.keys(converted).length === 0) return void refuse(404, "ResponseNotFound");
-  const [subset = "", split = "", name = ""] = rest.split("/");
-  const bytes = converted[subset]?.[split]?.[Number.parseInt(name, 10)];
-  if (bytes !== undefined) return void response.writeHead(302, { location: keep(bytes) }).end();
-  if (rest !== "") return void refuse(404, "EntryNotFound");
-  const addressOf = (subset: string, split: string, i: number) =>
-    `https://huggingface.co/api/datasets/${id}/parquet/${subset}/${split}/${i}.parquet`;
-  const listed = Object.entries(converted).map(([subset, splits]) => [
-    subset,
-    Object.fromEntries(
-      Object.entries(splits).map(([split, files]) => [
-        split,
-        files.map((_, i) => addressOf(subset, split, i)),
-      ]),
-    ),
-  ]);
-  sendJson(response, Object.fromEntries(listed));
-}
-
-function sendFile(request: Asked, response: ServerResponse, bytes: Uint8Array): void {
-  const range = readByteRange(request.range ?? null, bytes.length);
-  const etag = `"${sha(bytes)}"`;
-  if (range === "unsatisfiable") {
-    response.writeHead(416, { "content-range": `bytes */${bytes.length}`, etag }).end();
-    return;
-  }
-  const { first, last } = range ?? { first: 0, last: bytes.length - 1 };
-  const body = bytes.subarray(first, last + 1);
-  const size = { "content-range": `bytes ${first}-${last}/${bytes.length}` };
-  if (request.fault === "short") {
-    response.writeHead(206, { ...size, etag }).end(body.subarray(0, body.length >> 1));
-    return;
-  }
-  const headers = { ...(range ? size : {}), "content-length": body.length, "accept-ranges": "bytes", etag };
-  response.writeHead(range ? 206 : 200, headers);
-  if (request.fault === "broken")
-    response.write(body.subarray(0, body.length >> 1), () => response.destroy());
-  else response.end(body);
+/** The question before a request with a token: answered without one. */
+function allow({ headers }: IncomingMessage, response: ServerResponse): void {
+  response
+    .writeHead(204, {
+      "access-control-allow-methods": headers["access-control-request-method"] ?? "GET",
+      "access-control-allow-headers": headers["access-control-request-headers"] ?? "",
+    })
+    .end();
 }
 
 interface Listening {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sftObjective } from "../../src/algorithms/sft.ts";
 import { openGpu } from "../../src/gpu/device.ts";
+import { BatchTables } from "../../src/model/batch_tables.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
 import { engineOptions } from "../../src/trainer/engine_for.ts";
@@ -65,7 +66,7 @@ describe("config.json", () => {
     ["an architecture that is not in the table", { model_type: "mamba" }, "model-unsupported"],
     ["a name that every object has", { model_type: "constructor" }, "model-unsupported"],
     ["an activation", { hidden_act: "relu" }, "model-unsupported"],
-    ["rotary scaling", { rope_scaling: { rope_type: "yarn", factor: 4 } }, "model-unsupported"],
+    ["rotary scaling", { rope_scaling: { rope_type: "proportional", factor: 4 } }, "model-unsupported"],
     ["weights in a quantised form", { quantization_config: { bits: 4 } }, "model-unsupported"],
     ["a size that is no number", { hidden_size: "32" }, "model-invalid"],
     ["a size below one", { num_hidden_layers: 0 }, "model-invalid"],
@@ -118,6 +119,18 @@ describe("an adapter for another model", () => {
 });
 
 describe("rows", () => {
+  it("begin in the rotary table of their length, whatever lies beside them", async () => {
+    const tables = new BatchTables(gpu, { N: 16, M: 1, R: 3 }, { tile: 16, long: 3 });
+    const row = (length: number, span?: number) => ({
+      ...{ ids: new Uint32Array(length), key: 0, targets: [], weights: [] },
+      ...(span !== undefined && { span }),
+    });
+    // A prompt of three tokens whose fourth is decoded is a sequence of four.
+    const { N } = tables.fill([row(3), row(4), row(3, 4)]);
+    const positions = new Uint32Array(await gpu.read(tables.tensors.positions)).slice(0, N);
+    expect([...positions]).toEqual([0, 1, 2, 3, 4, 5, 6, 3, 4, 5]);
+  });
+
   it("longer than the model has positions are refused before anything is loaded", () => {
     const plan = {
       ...{ model: tiny.model, spec: tiny.spec, trainable: lora(tiny.spec), profile: undefined },

@@ -13,7 +13,7 @@ const gpu = await testDevice();
 /** Files as data URLs, which both Node and a browser can fetch. */
 const FILES = import.meta.glob<string>(
   [
-    "../golden/{models,adapters}/{qwen3,qwen2,gemma3,gpt2,llama,peft-qwen3,peft-gpt2}/*.{json,safetensors}",
+    "../golden/{models,adapters}/{qwen3,qwen2,gemma2,gemma3,gpt2,llama,mistral,phi3,peft-qwen3,peft-gpt2}/*.{json,safetensors}",
     "../golden/cases/{forward,sft,train}-*/*.{json,safetensors}",
   ],
   { query: "?url&inline", import: "default" },
@@ -42,7 +42,7 @@ const cases = Object.entries(CHECKS).flatMap(([kind, check]) => {
   return names;
 });
 
-describe("numbers made in float64 by an independent reference", () => {
+describe("numbers made by an independent reference in float64, and by transformers and peft", () => {
   // Tolerances are the collection's own: f32 against float64, looser for six steps of training.
   it.each(cases)("$name", async ({ name, check }) => {
     const golden = await readCase(folderOf, name);

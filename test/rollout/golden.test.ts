@@ -8,7 +8,15 @@ import { uploadRope } from "../../src/model/context.ts";
 import { recordLogits } from "../../src/model/logits.ts";
 import { GREEDY } from "../../src/rollout/sampling.ts";
 import { maxError, testDevice } from "../gpu.ts";
-import { generateCase, type Loaded, loadGolden, MODELS, type ModelName, makeGenerator } from "./golden.ts";
+import {
+  FURTHER,
+  generateCase,
+  type Loaded,
+  loadGolden,
+  MODELS,
+  type ModelName,
+  makeGenerator,
+} from "./golden.ts";
 
 const gpu = await testDevice();
 
@@ -21,7 +29,7 @@ async function forwardLogps(
   const profile = profileFor(gpu.capabilities);
   const N = rows.reduce((sum, row) => sum + row.length, 0);
   const capacity = { N, M: 1, R: rows.length };
-  const tables = new BatchTables(gpu, capacity, profile.attentionTile, false);
+  const tables = new BatchTables(gpu, capacity, { tile: profile.attentionTile, long: Infinity });
   const recorder = new Recorder("logits");
   const rope = uploadRope(gpu, spec, Math.max(...rows.map((row) => row.length)));
   const context = { recorder, profile, spec, weights, adapter, rope, capacity, tables: tables.tensors };
@@ -58,19 +66,19 @@ const PROFILE: Partial<Record<ModelName, { profile: KernelProfile }>> = {
   qwen3: { profile: profileFor({ kind: "gpu" }) },
 };
 
-describe.each(MODELS)("%s", (name) => {
-  it("generates the golden tokens", async () => {
-    const { params, prompts, expected } = await generateCase(name);
-    const generator = await makeGenerator(gpu, await loadGolden(gpu, name), PROFILE[name]);
-    const completions = await generator.generate({
-      prompts,
-      maxNewTokens: params.max_new_tokens,
-      sampling: { ...GREEDY, repetition_penalty: params.repetition_penalty },
-      stopIds: [],
-    });
-    expect(completions.map(({ ids }) => ids)).toEqual(expected);
+it.each([...MODELS, ...FURTHER])("%s generates the golden tokens", async (name) => {
+  const { params, prompts, expected } = await generateCase(name);
+  const generator = await makeGenerator(gpu, await loadGolden(gpu, name), PROFILE[name]);
+  const completions = await generator.generate({
+    prompts,
+    maxNewTokens: params.max_new_tokens,
+    sampling: { ...GREEDY, repetition_penalty: params.repetition_penalty },
+    stopIds: [],
   });
+  expect(completions.map(({ ids }) => ids)).toEqual(expected);
+});
 
+describe.each(MODELS)("%s", (name) => {
   it("decodes what the training forward computes", async () => {
     const loaded = await loadGolden(gpu, name);
     const generator = await makeGenerator(gpu, loaded);

@@ -13,7 +13,7 @@ import type { GeneratorOptions } from "../../src/rollout/parts.ts";
 /** Files as data URLs, which both Node and a browser can fetch. */
 const FILES = import.meta.glob<string>(
   [
-    "../golden/{models,adapters}/{qwen3,gemma3,gpt2,llama}/*.{json,safetensors}",
+    "../golden/{models,adapters}/{qwen3,gemma2,gemma3,gpt2,llama,phi3}/*.{json,safetensors}",
     "../golden/cases/generate-*/*.{json,safetensors}",
   ],
   { query: "?url&inline", import: "default" },
@@ -36,7 +36,9 @@ async function folderOf(path: string) {
 }
 
 export const MODELS = ["qwen3", "gemma3", "gpt2", "llama"] as const;
-export type ModelName = (typeof MODELS)[number];
+/** Softcaps on scores and logits with windows, and rotary tables of long sequences with windows. */
+export const FURTHER = ["gemma2", "phi3"] as const;
+export type ModelName = (typeof MODELS)[number] | (typeof FURTHER)[number];
 
 /** A golden model on the GPU, with its adapter unless that is left out. */
 export interface Loaded extends Pick<LoadedModel, "weights" | "adapter"> {

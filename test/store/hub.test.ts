@@ -30,7 +30,10 @@ describe("the names of a document that are the hub's", () => {
   it("are models, datasets and adapters of that form", () => {
     const values = { model_name: "Qwen/Qwen3-0.6B", dataset_name: "gsm8k", reward_model_name: "a/b@v1" };
     expect(hubNames(values, {}, catalog)).toEqual(["Qwen/Qwen3-0.6B", "gsm8k", "a/b@v1"]);
-    const more = { dataset_name: "ahoy", more_datasets: [{ name: "a/more" }, { name: "ahoy" }, { name: "" }] };
+    const more = {
+      dataset_name: "ahoy",
+      more_datasets: [{ name: "a/more" }, { name: "ahoy" }, { name: "" }],
+    };
     expect(hubNames(more, {}, catalog)).toEqual(["a/more"]);
   });
 });
@@ -43,6 +46,17 @@ describe("data of the hub", () => {
     expect(toAgree(large, agreementOf(large))).toBe(0);
     expect(toAgree(plan(66 * MB), agreementOf(large))).toBe(66 * MB);
     expect(fetchedAtStart(large)).toBe(7);
+  });
+});
+
+describe("what is on this device already", () => {
+  it("is not downloaded again, and not asked about", () => {
+    const parts = [
+      { what: "model", name: "a/b", bytes: 5, stored: 3 },
+      { what: "data", name: "a/d, train", bytes: 65 * MB, stored: 65 * MB },
+    ] as const;
+    expect(fetchedAtStart({ parts, total: 0 })).toBe(2);
+    expect(toAgree({ parts, total: 0 }, null)).toBe(0);
   });
 });
 

@@ -46,7 +46,7 @@ const details: RunDetails = {
   samples: [],
   log: [],
   checkpoints: [],
-  plan: null,
+  memory: null,
 };
 
 describe("reduce", () => {

@@ -16,6 +16,7 @@ const resolved: ResolvedSettings = {
 const preview: DataPreview = {
   name: "ahoy",
   rowCount: 10,
+  lookedAt: 10,
   columns: ["prompt"],
   roles: { prompt: "prompt" },
   format: "prompt",
@@ -43,6 +44,22 @@ describe("nextStep", () => {
     expect(nextStep(state({}), true)).toEqual({ label: "Start training", section: null, ready: true });
   });
 
+  it("leads to what would make it fit when the run is over its bound or the GPU's", () => {
+    const plan = { parts: [], total: 5.12e9, budget: 4e9, tooLarge: true, notes: [] };
+    expect(nextStep(state({ plan: { state: "ready", value: plan } }), true)).toEqual({
+      label: "Needs 5.1 GB of 4.0 GB: make it fit",
+      section: "memory",
+      ready: false,
+    });
+    const within = { ...plan, total: 4e9, tooLarge: false };
+    expect(nextStep(state({ plan: { state: "ready", value: within } }), true).ready).toBe(true);
+    const error = { code: "gpu-out-of-memory" as const, message: "", details: {}, stack: "" };
+    expect(nextStep(state({ plan: { state: "failed", error } }), true)).toMatchObject({
+      label: "Too large for this GPU: make it fit",
+      section: "memory",
+    });
+  });
+
   it("says what it fetches of a hub, asks before much data, and stops at a refusal", () => {
     const parts = [
       { what: "model", name: "a/b", bytes: 7 },
@@ -64,12 +81,16 @@ describe("nextStep", () => {
       ready: true,
       fetches: 7,
     });
-    const refused = (code: "access-denied" | "network", details = {}) =>
+    const refused = (code: "access-denied" | "config-invalid" | "network", details = {}) =>
       nextStep(
         state({ download: { state: "failed", error: { code, message: "", details, stack: "" } } }),
         true,
       );
-    expect(refused("access-denied")).toMatchObject({ label: "Choose another model", section: "model" });
+    expect(refused("access-denied")).toMatchObject({ label: "Get access first", section: "model" });
+    expect(refused("config-invalid", { key: "config_name" })).toMatchObject({
+      label: "Choose a subset",
+      section: "data",
+    });
     expect(refused("access-denied", { what: "the dataset a/c" })).toMatchObject({ section: "data" });
     expect(refused("network")).toMatchObject({ label: "The hub did not answer", ready: false });
   });

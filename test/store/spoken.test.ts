@@ -7,7 +7,15 @@ const REWARD = { metric: "reward", title: "Reward", better: "higher" } as const;
 
 function at(step: number): RunView | undefined {
   const running = reduce(NO_RUNS, { type: "status", runId: "a", status: { state: "running", step } });
-  const progress = { step, totalSteps: 20, epoch: 0, tokensPerSecond: 1, secondsLeft: 40, gpuBytes: 1 };
+  const progress = {
+    step,
+    totalSteps: 20,
+    epoch: 0,
+    tokensPerSecond: 1,
+    secondsLeft: 40,
+
+    gpuPeakBytes: 1,
+  };
   return reduce(running, { type: "progress", runId: "a", progress }).runs["a"];
 }
 

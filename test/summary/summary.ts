@@ -5,8 +5,9 @@ import { createRlTrainer, createSftTrainer, type Trainer } from "../../src/api/c
 import type { Host } from "../../src/host/host.ts";
 import { createNodeHost } from "../../src/host/node.ts";
 import type { RolloutRecord } from "../../src/rollout/record.ts";
+import type { TestRepository } from "../hub/answers.ts";
 import { summaryRepositories } from "../hub/repositories.ts";
-import { startHub, type TestHub, type TestRepository } from "../hub/server.ts";
+import { startHub, type TestHub } from "../hub/server.ts";
 
 export const FILES = join(import.meta.dirname, "files");
 

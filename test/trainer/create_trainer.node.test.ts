@@ -51,7 +51,15 @@ describe("createSftTrainer", () => {
   it("hands out no part of PPO's value model beside the weights that it trained", async () => {
     const trainer = await createRlTrainer({
       ...{ host, algorithm: "ppo", model_name: "aligntune-tiny", dataset_name: "arithmetic" },
-      ...{ peft_enabled: false, max_steps: 1, batch_size: 2, max_completion_length: 4, max_seq_length: 32 },
+      // Prompts that are streamed, too.
+      ...{
+        streaming: true,
+        peft_enabled: false,
+        max_steps: 1,
+        batch_size: 2,
+        max_completion_length: 4,
+        max_seq_length: 32,
+      },
     });
     await trainer.train();
     const file = (await trainer.saveModel()).find(({ name }) => name === "model.safetensors");

@@ -1,5 +1,4 @@
-import { encodeFloats } from "../../src/formats/dtype.ts";
-import { safetensorsAsset } from "../../src/formats/safetensors_asset.ts";
+import { floatsMaker, safetensorsAsset } from "../../src/formats/safetensors_asset.ts";
 import type { Folder, Host } from "../../src/host/host.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import { normals } from "../tiny_model.ts";
@@ -56,9 +55,7 @@ export async function rewardFolder(
       1,
     );
     const tensor = score === null ? "model.norm.weight" : "score.weight";
-    const file = safetensorsAsset("model.safetensors", [
-      { name: tensor, dtype: "F32", shape, bytes: async () => encodeFloats(values, "F32") },
-    ]);
+    const file = safetensorsAsset("model.safetensors", [floatsMaker({ name: tensor, shape }, values)]);
     files.set("model.safetensors", await file.read(0, file.size));
   }
   for (const file of without) files.delete(file);

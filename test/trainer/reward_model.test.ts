@@ -3,11 +3,12 @@ import { memoryFolder } from "../../src/host/memory.ts";
 import { profileFor } from "../../src/kernels/profile.ts";
 import { Random } from "../../src/lib/random.ts";
 import type { BaseFormat } from "../../src/model/weights.ts";
+import { sum } from "../../src/trainer/memory_plan.ts";
 import {
   checkPrompts,
   openRewardModel,
+  planRewardModel,
   RewardModel,
-  rewardModelBytes,
 } from "../../src/trainer/reward_model.ts";
 import { maxError, testDevice } from "../gpu.ts";
 import {
@@ -103,7 +104,8 @@ describe("the memory of a reward model", () => {
     const before = gpu.counts.bytes;
     await RewardModel.create(gpu, options);
     const taken = gpu.counts.bytes - before;
-    const planned = await rewardModelBytes(gpu.capabilities, options);
+    const { buffers, arena } = await planRewardModel(gpu.capabilities, options);
+    const planned = sum([...buffers, ...arena]);
     expect(Math.abs(planned - taken)).toBeLessThanOrEqual(tolerance * taken);
   });
 });
@@ -122,7 +124,7 @@ describe("what is no reward model is refused", () => {
     [
       "another architecture",
       { config: { architectures: ["BertForSequenceClassification"], model_type: "bert" } },
-      /reward model judge cannot be used\. Models of type "bert" are not supported yet\. Supported: qwen3/,
+      /reward model judge cannot be used\. Models of type "bert" are not supported\. .*Supported architectures: qwen3/,
     ],
     [
       "a table that is too small",

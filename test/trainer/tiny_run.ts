@@ -1,6 +1,7 @@
 import { SupervisedFineTuning, supervisedPlan } from "../../src/algorithms/sft.ts";
 import type { SftConfig } from "../../src/config/fields.ts";
 import type { TrainingRow } from "../../src/data/packed_rows.ts";
+import { rowsInMemory, type TrainRows } from "../../src/data/train_rows.ts";
 import { encodeFloats } from "../../src/formats/dtype.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { CheckpointStore } from "../../src/host/host.ts";
@@ -17,6 +18,8 @@ export interface TinyRunOptions {
   /** What the rules of the configuration would refuse. */
   readonly overrides?: Partial<SftConfig>;
   readonly rows: readonly TrainingRow[];
+  /** Where rows come from, when it is not a list. */
+  readonly train?: TrainRows<TrainingRow>;
   readonly validation?: readonly TrainingRow[];
   readonly checkpoints?: CheckpointStore;
 }
@@ -44,7 +47,13 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
   const config = { ...tinyConfig(settings), ...options.overrides };
   const host = { openAdapter: async () => memoryFolder("none", {}) };
   const { trainable } = await startOf(host, tiny.spec, config);
-  const { capacity, micros, objective, maxLength } = supervisedPlan(config, { train: rows, validation });
+  const train =
+    options.train ??
+    rowsInMemory(rows, {
+      ...{ strategy: config.train_sampling_strategy, seed: config.data_seed ?? config.seed },
+      ...{ batchSize: config.batch_size, lengthOf: ({ ids }) => ids.length },
+    });
+  const { capacity, micros, objective, maxLength } = supervisedPlan(config, { train, validation });
   const plan = engineOptions(config, {
     ...{ model: tiny.model, spec: tiny.spec, trainable, profile: undefined, onBytes: () => {} },
     ...{ capacity, micros, objective, maxLength },
@@ -60,14 +69,13 @@ export async function tinyRun(gpu: Gpu, options: TinyRunOptions): Promise<TinyRu
     sample: async () => {},
     note: (text) => notes.push(text),
   };
-  const data = { train: rows, validation, notes: [] };
   const parts = {
     run: "run",
     backend: "trl" as const,
     engine,
     config,
     configText: "",
-    method: new SupervisedFineTuning(engine, config, data),
+    method: new SupervisedFineTuning(engine, config, { train, validation }),
     checkpoints,
     events,
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { formatBytes } from "../../src/lib/format_bytes.ts";
 import {
-  formatBytes,
   formatDuration,
   formatMetric,
   formatRate,

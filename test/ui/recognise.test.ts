@@ -37,7 +37,10 @@ describe("recognise", () => {
       "test.csv",
     ]);
     expect(await kindOf(file("run.yaml"), file("other.yaml"))).toBe("unknown");
-    expect(await kindOf(file("rows.jsonl"), file("LICENSE.txt"))).toBe("unknown");
+    expect(await kindOf(file("a.png"), file("b.png"))).toBe("unknown");
+    const only = file("test.jsonl");
+    const files = [only, file("README.md"), file("LICENSE.txt"), file(".gitattributes")];
+    expect(await recognise(files)).toEqual({ kind: "dataset", file: only });
   });
 
   it("takes weights with their configuration as a model, and says what is missing otherwise", async () => {
@@ -96,6 +99,7 @@ describe("the roles of columns", () => {
     const data = {
       name: "d",
       rowCount: 2,
+      lookedAt: 2,
       columns: ["q", "answer", "id"],
       roles: { q: "prompt", answer: "answer", id: "id" },
       format: "prompt with answer",

@@ -3,12 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type BrowserHost, createBrowserHost } from "../../src/host/browser.ts";
 import { planDownload } from "../../src/worker/download_plan.ts";
 import { requireConfig } from "../../src/worker/settings.ts";
+import type { TestRepository } from "../hub/answers.ts";
 import { hubFile, summaryRepositories } from "../hub/repositories.ts";
-import { startHub, type TestHub, type TestRepository } from "../hub/server.ts";
+import { startHub, type TestHub } from "../hub/server.ts";
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const TRAIN = hubFile("gsm8k/main/train-00000-of-00001.parquet").length;
 const SHARDS = { "one.safetensors": new Uint8Array(40), "two.safetensors": new Uint8Array(2) };
+const INDEX = json({ weight_map: { a: "one.safetensors", b: "two.safetensors", c: "one.safetensors" } });
 
 let hub: TestHub;
 let host: BrowserHost;
@@ -16,14 +18,13 @@ let qwen: TestRepository | undefined;
 beforeAll(async () => {
   const repositories = await summaryRepositories();
   [qwen] = repositories;
-  const index = json({ weight_map: { a: "one.safetensors", b: "two.safetensors", c: "one.safetensors" } });
   hub = await startHub([
     ...repositories,
     { kind: "models", id: "me/bert", files: { "config.json": json({ model_type: "bert" }), ...SHARDS } },
     {
       ...{ kind: "models", id: "me/shards" },
       files: {
-        ...{ "config.json": qwen?.files["config.json"] ?? json({}), "model.safetensors.index.json": index },
+        ...{ "config.json": qwen?.files["config.json"] ?? json({}), "model.safetensors.index.json": INDEX },
         ...{ ...SHARDS, "unused.bin": new Uint8Array(1000) },
       },
     },
@@ -75,7 +76,7 @@ describe("what a run would download", () => {
 
   it("counts the shards that the index names, once each", async () => {
     const { parts } = await planOf({ model_name: "me/shards" });
-    expect(parts[0]?.bytes).toBe(42 + (qwen?.files["config.json"]?.length ?? 0));
+    expect(parts[0]?.bytes).toBe(42 + INDEX.length + (qwen?.files["config.json"]?.length ?? 0));
     expect(fetched()).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/config/algorithm.ts";
 import { memoryAsset } from "../../src/host/memory.ts";
 import { createNodeHost } from "../../src/host/node.ts";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 import { buildCatalog } from "../../src/worker/catalog.ts";
 import { previewData, renderDataRow } from "../../src/worker/data_requests.ts";
 import { headlineOf } from "../../src/worker/methods.ts";
@@ -65,6 +65,48 @@ describe("a row as the model sees it", () => {
     expect(chosen).not.toContain("Which animal");
   });
 
+  const rowsOf = (...lines: readonly object[]) => {
+    const text = lines.map((line) => JSON.stringify(line)).join("\n");
+    const rows = memoryAsset("rows.jsonl", new TextEncoder().encode(text));
+    return { ...host, openDataset: async () => rows };
+  };
+  const turn = (role: string, content: string) => ({ role, content });
+
+  it("is what training compares of a pair whose prompt is the beginning of both", async () => {
+    const asked = turn("user", "Where does Ida live?");
+    const pairs = rowsOf({
+      chosen: [asked, turn("assistant", "In a den.")],
+      rejected: [asked, turn("assistant", "No idea.")],
+    });
+    const config = await configOf({ algorithm: "dpo", dataset_name: "rows.jsonl", val_split_ratio: 0 });
+    const { texts } = await renderDataRow(pairs, config, 0);
+    const learned = texts.map(({ pieces }) => textOf(pieces.filter((piece) => piece.learned)));
+    expect(learned[0]).toMatch(/^In a den\./);
+    expect(learned[1]).toMatch(/^No idea\./);
+    expect(texts.every(({ pieces }) => textOf(pieces).includes("Where does Ida live?"))).toBe(true);
+  });
+
+  it("is rendered with the variables of the chat template that training has", async () => {
+    const model = await host.openModel("aligntune-tiny");
+    const source = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '!' if enable_thinking is false }}";
+    const open = async (file: string) =>
+      file === "chat_template.jinja"
+        ? memoryAsset(file, new TextEncoder().encode(source))
+        : await model.open(file);
+    const asked = {
+      ...rowsOf({ prompt: [turn("user", "Hi")], answer: "1" }),
+      openModel: async () => ({ ...model, open }),
+    };
+    for (const [enable_thinking, text] of [
+      [null, "Hi"],
+      [false, "Hi!"],
+    ] as const) {
+      const common = { dataset_name: "rows.jsonl", val_split_ratio: 0, enable_thinking };
+      const { texts } = await renderDataRow(asked, await configOf({ algorithm: "grpo", ...common }), 0);
+      expect(textOf(texts[0]?.pieces ?? [])).toBe(text);
+    }
+  });
+
   it("is a prompt to go on from, with the reference for rewards", async () => {
     const config = await configOf({ algorithm: "grpo", dataset_name: "arithmetic" });
     const { texts, reference, limit } = await renderDataRow(host, config, 0);
@@ -86,6 +128,32 @@ describe("a row as the model sees it", () => {
     expect(rowIndex).toBe(2);
     expect(await renderDataRow(mixed, config, rowIndex, true)).toMatchObject({ row: 1, reference: "2" });
     await expect(renderDataRow(mixed, config, 7, true)).rejects.toMatchObject({ code: "dataset-invalid" });
+  });
+
+  it("is one of the first of a dataset that is streamed, of which the others are only counted", async () => {
+    const lines = Array.from({ length: 1500 }, (_, i) => (i === 3 ? "nonsense" : `{"text":"row ${i}"}`));
+    const rows = memoryAsset("rows.jsonl", new TextEncoder().encode(lines.join("\n")));
+    let read = 0;
+    const counting = {
+      ...rows,
+      read: (start: number, end: number) => {
+        read += end - start;
+        return rows.read(start, end);
+      },
+    };
+    const streamed = { ...host, openDataset: async () => counting };
+    const config = await configOf({ dataset_name: "rows.jsonl", streaming: true, val_split_ratio: 0 });
+    const preview = await previewData(streamed, config);
+    expect(preview).toMatchObject({ rowCount: 1500, lookedAt: 512, problemTotal: 1 });
+    expect(preview.splits.train + preview.splits.test).toBe(1500);
+    const { rowCount, ofFirst } = await renderDataRow(streamed, config, 5);
+    expect(ofFirst).toBe(true);
+    expect(rowCount).toBeLessThan(512);
+    await expect(renderDataRow(streamed, config, 900)).rejects.toThrow(
+      /streamed and shown by its first rows/,
+    );
+    // Once from end to end, then for each request no more than the first block.
+    expect(read).toBeLessThan(2.5 * rows.size);
   });
 
   it("says which columns are missing for another method", async () => {

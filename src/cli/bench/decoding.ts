@@ -4,7 +4,7 @@ import { loadModel } from "../../model/loaded_model.ts";
 import { Generator } from "../../rollout/generator.ts";
 import { GREEDY } from "../../rollout/sampling.ts";
 import { median } from "./measure.ts";
-import { randomModel } from "./random_model.ts";
+import { smallModel } from "./random_model.ts";
 import { figure, milliseconds, type Section } from "./section.ts";
 
 const [PROMPT, NEW, RUNS] = [16, 32, 5] as const;
@@ -12,7 +12,7 @@ const SEQUENCES = [1, 8, 32];
 
 /** Greedy answers of a model of a million parameters to 1, 8 and 32 prompts side by side. */
 export async function measureDecoding(gpu: Gpu): Promise<Section> {
-  const { model, spec } = await randomModel(4);
+  const { model, spec } = await smallModel(4);
   const { weights } = await loadModel(gpu, {
     model,
     spec,

@@ -1,9 +1,4 @@
-import { type ModelFolder, openModelFolder } from "../../formats/model_folder.ts";
-import { type TensorInfo, writeSafetensors } from "../../formats/safetensors.ts";
-import { memoryFolder } from "../../host/memory.ts";
-import { Random } from "../../lib/random.ts";
-import { readModelSpec } from "../../model/registry.ts";
-import { type ModelSpec, projectionsOf } from "../../model/spec.ts";
+import { type RandomModel, randomModel } from "../random_model/random_folder.ts";
 
 /** A Qwen3 of a million parameters, as its config.json says it. */
 function configOf(layers: number): Readonly<Record<string, unknown>> {
@@ -26,42 +21,7 @@ function configOf(layers: number): Readonly<Record<string, unknown>> {
   };
 }
 
-function shapesOf(spec: ModelSpec): [name: string, shape: readonly number[]][] {
-  const norms = spec.layers.flatMap(({ inputNorm, mlpNorm }) => [inputNorm, mlpNorm]);
-  const headNorms = spec.layers.flatMap(({ qNorm, kNorm }) => [qNorm ?? [], kNorm ?? []].flat());
-  return [
-    [spec.embedding, [spec.vocab, spec.hidden]],
-    ...projectionsOf(spec).map(({ file, inputs, outputs }): [string, number[]] => [file, [outputs, inputs]]),
-    ...[...norms, spec.finalNorm].map((name): [string, number[]] => [name, [spec.hidden]]),
-    ...headNorms.map((name): [string, number[]] => [name, [spec.headDim]]),
-  ];
-}
-
-export interface RandomModel {
-  readonly model: ModelFolder;
-  readonly spec: ModelSpec;
-  readonly parameters: number;
-}
-
-/** The model with random weights, made in memory; always the same. */
-export async function randomModel(layers: number): Promise<RandomModel> {
-  const config = configOf(layers);
-  const random = new Random(1);
-  const spec = readModelSpec(config);
-  const tensors = shapesOf(spec).map(([name, shape]): TensorInfo & { data: Uint8Array; count: number } => {
-    const count = shape.reduce((product, n) => product * n, 1);
-    const values = Float32Array.from({ length: count }, () =>
-      shape.length === 1 ? 1 : 0.05 * random.normal(),
-    );
-    return { name: `${name}.weight`, dtype: "F32", shape, data: new Uint8Array(values.buffer), count };
-  });
-  const folder = memoryFolder("random", {
-    "config.json": new TextEncoder().encode(JSON.stringify(config)),
-    "model.safetensors": writeSafetensors(tensors),
-  });
-  return {
-    model: await openModelFolder(folder),
-    spec,
-    parameters: tensors.reduce((sum, { count }) => sum + count, 0),
-  };
+/** The model with random weights, made where they are read; always the same. */
+export function smallModel(layers: number): Promise<RandomModel> {
+  return randomModel("random", configOf(layers), { seed: 1, dtype: "F32", deviation: 0.05 });
 }

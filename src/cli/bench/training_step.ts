@@ -7,8 +7,9 @@ import type { BatchRow } from "../../model/batch_tables.ts";
 import type { Trainable } from "../../model/loaded_model.ts";
 import { Engine, type EngineOptions, prepareEngine } from "../../trainer/engine.ts";
 import { freshValues } from "../../trainer/engine_for.ts";
+import type { RandomModel } from "../random_model/random_folder.ts";
 import { median } from "./measure.ts";
-import { type RandomModel, randomModel } from "./random_model.ts";
+import { smallModel } from "./random_model.ts";
 import { figure, milliseconds, type Section } from "./section.ts";
 
 const [B, T, LAYERS, RANK] = [2, 64, 4, 16] as const;
@@ -124,7 +125,7 @@ async function dispatchesOfLayer(gpu: Gpu): Promise<Readonly<Record<string, numb
     [LAYERS, 1],
     [LAYERS - 1, -1],
   ] as const) {
-    const { recorders } = await prepareEngine(gpu, optionsFor(await randomModel(layers), "lora"));
+    const { recorders } = await prepareEngine(gpu, optionsFor(await smallModel(layers), "lora"));
     for (const { kernel } of opsOf(recorders, "train")) {
       counts[kernel.name] = (counts[kernel.name] ?? 0) + sign;
     }
@@ -138,7 +139,7 @@ function opsOf(recorders: readonly Recorder[], name: string): readonly Op[] {
 
 /** One training step of a model of a million parameters, with an adapter and of all its weights. */
 export async function measureTraining(gpu: Gpu): Promise<Section> {
-  const model = await randomModel(LAYERS);
+  const model = await smallModel(LAYERS);
   const results = [await measureStep(gpu, model, "lora"), await measureStep(gpu, model, "full")];
   const layer = await dispatchesOfLayer(gpu);
   const inLayer = Object.values(layer).reduce((a, b) => a + b, 0);

@@ -1,15 +1,19 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
-import { type Sample, Sampler } from "../../api/sampler.ts";
+import type { Sample, Sampler } from "../../api/sampler.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
+import { verifyExport } from "../../formats/verify_export.ts";
 import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { nodeFolder } from "../../host/node_files.ts";
 import { AppError } from "../../lib/errors.ts";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { type LoadedConfig, loadConfig } from "../load_config.ts";
+import { adviseAfter, memoryLines } from "../memory.ts";
 import type { Output } from "../output.ts";
 import { createProgress, type Progress } from "../progress.ts";
 import { publicDir } from "../public_dir.ts";
@@ -52,11 +56,15 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   let samples: SampleRounds | undefined;
   const trainer = await openTrainer({
     ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
-    skipBadRows: args.skipBadRows,
+    ...{ skipBadRows: args.skipBadRows, samples: true },
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
+  }).catch(async (error: unknown) => {
+    const file = args.resume ? join(dir, CONFIG) : args.config;
+    await adviseAfter(error, host, { file, recipe: args.recipe, set: args.set }, output);
+    throw error;
   });
   try {
-    const sampler = config.sample_every > 0 ? await Sampler.create(trainer, config) : undefined;
+    const { sampler } = trainer;
     for (const note of trainer.notes) output.say(`Note: ${note}`);
     announce(trainer, config, output);
     await openRunFolder(dir, loaded.text, resumeStep, earlierLog);
@@ -188,6 +196,7 @@ function announce(trainer: OpenTrainer, config: RunConfig, output: Output): void
   output.say(
     `${data.trainRows} training rows, ${data.heldOutRows} held out; ${engine.pool.size.toLocaleString("en")} trainable numbers; ${trainer.totalSteps} steps of ${config.batch_size} x ${config.gradient_accumulation_steps} ${ROWS_OF[config.algorithm] ?? "completions"}.`,
   );
+  output.say(memoryLines(trainer.memory));
 }
 
 async function trainUntilInterrupted(
@@ -219,10 +228,15 @@ async function finish(
     return outcome.reason === null ? 130 : 1;
   }
   await samples?.ask(step, config.load_best_model_at_end);
-  for (const file of await trainer.exportAssets()) await writeWhole(join(dir, file.name), file);
+  const files = await trainer.exportAssets();
+  for (const file of files) await writeWhole(join(dir, file.name), file);
+  await verifyExport(nodeFolder(dir), files);
   const early = outcome.reason ? ` (${outcome.reason})` : "";
+  const { memory, gpu } = trainer;
+  const gpu_memory = { planned: memory.total, peak: gpu.counts.peakBytes };
+  output.say(`GPU memory: planned ${formatBytes(gpu_memory.planned)}, peak ${formatBytes(gpu_memory.peak)}.`);
   output.emit(
-    { state: "done", step, output: dir, reason: outcome.reason },
+    { state: "done", step, output: dir, reason: outcome.reason, gpu_memory },
     `Done after ${step} steps${early}. The result is in ${dir}.`,
   );
   return 0;

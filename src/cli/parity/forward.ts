@@ -6,6 +6,7 @@ import { BatchTables } from "../../model/batch_tables.ts";
 import { uploadRope } from "../../model/context.ts";
 import { loadFrozen } from "../../model/loaded_model.ts";
 import { recordLogits } from "../../model/logits.ts";
+import { longFrom } from "../../model/spec.ts";
 import type { Comparison } from "./compare.ts";
 import { type GoldenCase, integers, unpad } from "./golden_case.ts";
 import { batchRows, type Mode, type Subject } from "./subject.ts";
@@ -23,8 +24,8 @@ export async function forwardLogits(
   const N = rows.reduce((sum, row) => sum + row.ids.length, 0);
   const capacity = { N, M: N, R: rows.length };
   const loaded = await loadFrozen(gpu, { model, spec, adapter, baseFormat: mode.baseFormat });
-  const tables = new BatchTables(gpu, capacity, profile.attentionTile, false);
-  const rope = uploadRope(gpu, spec, Math.max(...rows.map((row) => row.ids.length)));
+  const tables = new BatchTables(gpu, capacity, { tile: profile.attentionTile, long: longFrom(spec) });
+  const rope = uploadRope(gpu, spec, Math.max(...rows.map((row) => row.span)));
   const recorder = new Recorder("logits");
   const shared = { recorder, profile, spec, rope, capacity, tables: tables.tensors, ...loaded };
   const parts = recordLogits({ ...shared, gradOf: () => undefined, noisy: false });

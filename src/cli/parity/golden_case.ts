@@ -58,6 +58,8 @@ export interface UnpaddedRow {
   readonly columns: Int32Array;
   /** The labels of these tokens, where the case has any; -100 is not learned. */
   readonly labels: Int32Array | undefined;
+  /** Columns of the padded batch: the length by which transformers chooses rotary tables that depend on one. */
+  readonly span: number;
 }
 
 /** Rows of a batch (B, T) starting at element `from` of the tensors. */
@@ -69,6 +71,6 @@ export function unpad(ids: Integers, mask: Integers, labels?: Integers, from = 0
       Array.from({ length: T }, (_, t) => t).filter((t) => mask.data[start + t] === 1),
     );
     const pick = (tensor: Integers) => columns.map((t) => tensor.data[start + t] ?? 0);
-    return { ids: pick(ids), columns, labels: labels && pick(labels) };
+    return { ids: pick(ids), columns, labels: labels && pick(labels), span: T };
   });
 }

@@ -27,7 +27,7 @@ export async function runSft(
     trainable: trainableOf({ gpu, model, spec, adapter }, golden.params["peft_enabled"] === false),
     capacity: { N, M: Math.max(1, targets), R: rows.length },
     micros: 1,
-    maxLength: Math.max(...rows.map((row) => row.ids.length)),
+    maxLength: Math.max(...rows.map((row) => row.span)),
     objective: sftObjective({ kind: "nll", smoothing: 0 }),
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
   });

@@ -53,7 +53,7 @@ export function batchRows(rows: readonly UnpaddedRow[], normalizer: number): Bat
     .filter((row) => row.ids.length > 0)
     .map((row, key) => {
       const targets = learnedPositions(row);
-      return { ids: row.ids, key, targets, weights: targets.map(() => 1 / normalizer) };
+      return { ids: row.ids, key, span: row.span, targets, weights: targets.map(() => 1 / normalizer) };
     });
 }
 

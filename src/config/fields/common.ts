@@ -1,5 +1,5 @@
 import { ALGORITHMS } from "../algorithm.ts";
-import { choice, flag, integer, nullable, required, text } from "../field.ts";
+import { choice, flag, integer, nullable, number, required, text } from "../field.ts";
 
 /** What to train, with what, and how the weights are held. */
 export const methodFields = {
@@ -11,7 +11,7 @@ export const methodFields = {
   }),
   backend: choice("trl", ["trl", "unsloth", "auto"], {
     label: "Backend",
-    help: "trl keeps the base weights in 16 or 32 bit; unsloth is the memory path with 4-bit base weights and recomputation; auto takes trl if it fits and unsloth if not.",
+    help: "trl keeps the base weights in 16 or 32 bit; unsloth is the memory path with 4-bit base weights and recomputation; auto takes trl if it fits, with recomputation if it must, and unsloth if not.",
     group: "method",
     basic: true,
   }),
@@ -54,7 +54,19 @@ export const methodFields = {
       help: "Keeps only each layer's input and computes the rest again in the backward pass: less memory, about a third more time, the same numbers.",
       group: "model",
     }),
-    "As the backend does: on for unsloth, as memory requires otherwise.",
+    "On for unsloth; for trl and auto, as memory requires.",
+  ),
+  gpu_memory_gb: nullable(
+    number(4, {
+      label: "GPU memory to use",
+      help: "A run that would take more is refused, or made to fit where a setting leaves that to the memory. Programs cannot ask a GPU how much it has.",
+      group: "training",
+      above: 0,
+      max: 1024,
+      step: 0.5,
+      unit: "GB",
+    }),
+    "As much as the GPU gives.",
   ),
   max_seq_length: integer(512, {
     label: "Maximum length",

@@ -168,6 +168,14 @@ export const dataFields = {
     { kind: "mapping", anyValue: true, placeholder: "suffix: ?" },
     z.record(z.string(), z.unknown()),
   ),
+  streaming: nullable(
+    flag(true, {
+      label: "Stream the rows",
+      help: "Reads rows from the file as they are needed, so that a dataset need not fit in memory. The order is shuffled in windows of 16 blocks of rows instead of over all rows, and rows that cannot be used are found on the way.",
+      group: "data",
+    }),
+    "Streams files of more than 128 MB.",
+  ),
   max_samples: nullable(
     integer(1000, {
       label: "Rows used",
@@ -197,7 +205,7 @@ export const dataFields = {
       min: 1,
       unit: "rows",
     }),
-    "All held-out rows.",
+    "All held-out rows; 500 of a dataset that is streamed.",
   ),
   val_split_ratio: number(0.1, {
     label: "Held out for evaluation",

@@ -31,26 +31,20 @@ export async function readDelimited(
     if (cells.every((cell) => cell.trim() === "") || sink.full) return;
     const quote = quotes.get(index);
     if (columns === undefined) columns = readHeader(asset, cells);
-    else if (quote !== undefined) {
-      sink.problem({
-        line: start,
-        kind: "quotes",
-        message: `Line ${start}: ${quote.toLowerCase()}. Quotes inside a quoted value are written twice ("").`,
-      });
-    } else addCells(start, columns, cells, sink);
+    else addRecord(start, columns, cells, quote, sink);
   });
   return parsed.meta.delimiter;
 }
 
 /** The sign that the header line holds most of, outside quotes; the comma when it holds none. */
-function guessDelimiter(text: string): string {
+export function guessDelimiter(text: string): string {
   const header = /^(?:"(?:[^"]|"")*"|[^"\r\n])*/.exec(text.trimStart())?.[0] ?? "";
   const bare = header.replace(/"(?:[^"]|"")*"/g, "");
   const count = (sign: string) => bare.split(sign).length;
   return [",", ";", "\t", "|"].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
 }
 
-function readHeader(asset: Asset, cells: readonly string[]): string[] {
+export function readHeader(asset: Pick<Asset, "name">, cells: readonly string[]): string[] {
   const columns = cells.map((cell, i) => cell.trim() || `column_${i + 1}`);
   const twice = columns.find((column, i) => columns.indexOf(column) !== i);
   if (twice !== undefined) {
@@ -63,7 +57,22 @@ function readHeader(asset: Asset, cells: readonly string[]): string[] {
   return columns;
 }
 
-function addCells(line: number, columns: readonly string[], cells: readonly string[], sink: RowSink): void {
+/** One record of CSV: its values, and what is wrong with its quotes. */
+function addRecord(
+  line: number,
+  columns: readonly string[],
+  cells: readonly string[],
+  quote: string | undefined,
+  sink: RowSink,
+): void {
+  if (quote !== undefined) {
+    sink.problem({
+      line,
+      kind: "quotes",
+      message: `Line ${line}: ${quote.toLowerCase()}. Quotes inside a quoted value are written twice ("").`,
+    });
+    return;
+  }
   if (cells.length !== columns.length) {
     sink.problem({
       line,
@@ -73,4 +82,22 @@ function addCells(line: number, columns: readonly string[], cells: readonly stri
     return;
   }
   sink.row(line, Object.fromEntries(columns.map((column, i) => [column, cells[i] ?? ""])));
+}
+
+/** The values of the text of one record. */
+export function cellsOf(text: string, delimiter: string): { cells: readonly string[]; quote?: string } {
+  const { data, errors } = Papa.parse<string[]>(text, { header: false, delimiter, newline: "\n" });
+  const quote = errors.find(({ type }) => type === "Quotes")?.message;
+  return { cells: data[0] ?? [], ...(quote !== undefined && { quote }) };
+}
+
+/** The text of one record of CSV under a header that is known. A record without a value is passed over. */
+export function addDelimitedRecord(
+  line: number,
+  text: string,
+  { columns, delimiter }: { readonly columns: readonly string[]; readonly delimiter: string },
+  sink: RowSink,
+): void {
+  const { cells, quote } = cellsOf(text, delimiter);
+  if (cells.some((cell) => cell.trim() !== "")) addRecord(line, columns, cells, quote, sink);
 }

@@ -14,7 +14,8 @@ export async function readJsonLines(asset: Asset, sink: RowSink): Promise<void> 
   }
 }
 
-function addJsonLine(line: number, text: string, sink: RowSink): void {
+/** One line of JSONL, which is not blank. */
+export function addJsonLine(line: number, text: string, sink: RowSink): void {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../config_reader.ts";
+import { readRope } from "../rope_config.ts";
 import type { ModelSpec } from "../spec.ts";
 import { headDimOf, layerTypes, llamaFamily } from "./llama_family.ts";
 
@@ -11,11 +12,13 @@ export function gemma3Text(config: ConfigReader): ModelSpec {
   config.only("use_bidirectional_attention", [false], "bidirectional attention");
   const headDim = config.has("head_dim") ? headDimOf(config) : 256;
   const bias = config.flag("attention_bias", false);
-  const pattern = config.number("sliding_window_pattern", config.number("_sliding_window_pattern", 6));
+  const pattern = config.count("sliding_window_pattern", config.count("_sliding_window_pattern", 6));
   const types = layerTypes(config, (index) =>
     (index + 1) % pattern === 0 ? "full_attention" : "sliding_attention",
   );
-  const window = config.count("sliding_window", 4096);
+  const window = config.optionalCount("sliding_window", 4096);
+  if (window === undefined && types.includes("sliding_attention"))
+    throw config.bad("sliding_window", "a number, as layers have sliding attention");
   return llamaFamily(config, {
     modelType: "gemma3_text",
     headDim,
@@ -23,18 +26,24 @@ export function gemma3Text(config: ConfigReader): ModelSpec {
     activation: "gelu_tanh",
     bias: { qkv: bias, output: bias, mlp: false },
     qkNorm: true,
-    tied: true,
+    absent: { tied: true, kvHeads: 4, maxPositions: 131072 },
     postNorms: true,
     embeddingScale: Math.sqrt(config.count("hidden_size")),
-    attentionScale: config.number("query_pre_attn_scalar", 256) ** -0.5,
+    attentionScale: config.positive("query_pre_attn_scalar", 256) ** -0.5,
     // The reference implementation ignores attn_logit_softcapping for this architecture.
     attentionSoftcap: 0,
-    finalSoftcap: config.has("final_logit_softcapping") ? config.number("final_logit_softcapping") : 0,
+    finalSoftcap: config.optional("final_logit_softcapping", undefined) ?? 0,
     rope: {
-      full: config.rope(headDim, "full_attention"),
-      sliding: config.rope(headDim, "sliding_attention", { theta: "rope_local_base_freq", scaled: false }),
+      full: readRope(config, headDim, { layerType: "full_attention", theta: 1e6 }),
+      sliding: readRope(config, headDim, {
+        layerType: "sliding_attention",
+        thetaKey: "rope_local_base_freq",
+        scaled: false,
+      }),
     },
     layer: (index) =>
-      types[index] === "full_attention" ? { rope: "full", window: 0 } : { rope: "sliding", window },
+      types[index] === "full_attention"
+        ? { rope: "full", window: 0 }
+        : { rope: "sliding", window: window ?? 0 },
   });
 }

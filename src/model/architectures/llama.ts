@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../config_reader.ts";
+import { readRope } from "../rope_config.ts";
 import type { ModelSpec } from "../spec.ts";
 import { headDimOf, llamaFamily } from "./llama_family.ts";
 
@@ -12,15 +13,9 @@ export function llama(config: ConfigReader): ModelSpec {
     modelType: "llama",
     headDim,
     norm: { kind: "rmsnorm", eps: config.number("rms_norm_eps", 1e-6), offset: 0 },
-    activation: "silu",
     bias: { qkv: attentionBias, output: attentionBias, mlp: mlpBias },
-    qkNorm: false,
-    postNorms: false,
-    embeddingScale: 1,
-    attentionScale: headDim ** -0.5,
-    attentionSoftcap: 0,
-    finalSoftcap: 0,
-    rope: { full: config.rope(headDim) },
+    absent: { tied: false, maxPositions: 2048 },
+    rope: { full: readRope(config, headDim) },
     layer: () => ({ rope: "full", window: 0 }),
   });
 }

@@ -1,9 +1,11 @@
 import { checkDevice, notify, useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
+import { useHub } from "../../store/hub.ts";
+import { useToken } from "../../store/hub_token.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatClock, plural } from "../format.ts";
 import { saveText } from "../parts/save_file.ts";
-import { browserLines, deviceLines, type Line, reportText, storageLines } from "./report.ts";
+import { browserLines, deviceLines, hubLines, type Line, reportText, storageLines } from "./report.ts";
 import "../styles/diagnostics.css";
 
 /** What the browser and the GPU can do, and what went wrong. */
@@ -20,7 +22,10 @@ export function DiagnosticsPage() {
   });
   const gpu = info ? deviceLines(info) : [];
   const stored = storage ? storageLines(storage) : [];
-  const report = () => reportText([...browser, ...gpu, ...stored], errors, info);
+  const address = useHub((state) => state.address);
+  const hasToken = useToken((state) => state.has);
+  const hub = hubLines(address, hasToken);
+  const report = () => reportText([...browser, ...gpu, ...stored, ...hub], errors, info);
   const copy = () =>
     void navigator.clipboard.writeText(report()).then(() => notify("The report was copied."));
   const save = () =>
@@ -49,6 +54,7 @@ export function DiagnosticsPage() {
       {gpu.length > 0 && <Lines title="GPU" lines={gpu} />}
       <Lines title="Browser" lines={browser} />
       {stored.length > 0 && <Lines title="Storage" lines={stored} />}
+      <Lines title="Hub" lines={hub} />
       <section className="card stack tight" aria-labelledby="errors-title">
         <h2 id="errors-title">Errors of this visit</h2>
         {errors.length === 0 ? (

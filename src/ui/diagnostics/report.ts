@@ -1,8 +1,9 @@
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Diagnostics } from "../../protocol/setup.ts";
 import type { StorageReport } from "../../protocol/storage.ts";
 import type { AppState } from "../../store/app.ts";
 import type { Failure } from "../../store/failure.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatCount } from "../format.ts";
 
 /** One line of the table: what, and the answer in words. */
 export type Line = readonly [string, string];
@@ -58,6 +59,12 @@ export const browserLines = ({ userAgent, secure, isolated, language }: Browser)
 export const storageLines = ({ used, quota, persistent }: StorageReport): readonly Line[] => [
   ["Stored", `${formatBytes(used)} of about ${formatBytes(quota)}`],
   ["Kept for good", persistent ? "yes" : "no: the browser may delete it when the disk is full"],
+];
+
+/** Which hub is asked, and whether it is told who asks; never the token itself. */
+export const hubLines = (address: string, hasToken: boolean): readonly Line[] => [
+  ["Hub address", new URL(address).host],
+  ["An access token is set", hasToken ? "yes" : "no"],
 ];
 
 /** Everything that helps to find a fault, and nothing of anyone's data: no prompts, no rows, no file names. */

@@ -12,12 +12,5 @@ export function changedSettings(change: SettingsChange | undefined, values: Give
     const rate = numberOf(values, "learning_rate");
     return rate === null ? {} : { learning_rate: Number((rate / 10).toPrecision(6)) };
   }
-  if (change === "half-at-once") {
-    const batch = numberOf(values, "batch_size");
-    const rows = numberOf(values, "forward_batch_size") ?? batch;
-    if (batch === null || rows === null) return {};
-    const now = Math.min(rows, batch);
-    return now < 2 ? {} : { forward_batch_size: Math.ceil(now / 2) };
-  }
   return {};
 }

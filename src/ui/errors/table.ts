@@ -1,7 +1,8 @@
 import type { Failure } from "../../store/failure.ts";
+import type { Named } from "../../store/hub_facts.ts";
 
 /** A change of settings that often helps. */
-export type SettingsChange = "half-at-once" | "lower-rate";
+export type SettingsChange = "lower-rate";
 
 /** What a person can do about an error. The buttons are drawn by `FixButton`. */
 export type Fix =
@@ -10,6 +11,15 @@ export type Fix =
   | { readonly kind: "settings"; readonly label: string; readonly change?: SettingsChange }
   | { readonly kind: "resume"; readonly label: string }
   | { readonly kind: "runs"; readonly label: string }
+  | { readonly kind: "library"; readonly label: string }
+  /** Asks again; not before `seconds` have passed, where a server said so. */
+  | { readonly kind: "retry"; readonly label: string; readonly seconds?: number }
+  /** Another address of the hub. */
+  | { readonly kind: "mirror"; readonly label: string }
+  /** What was looked for at the hub, from this device instead. */
+  | { readonly kind: "file"; readonly label: string; readonly of: "model" | "data" }
+  /** The steps that open a gated or private repository. */
+  | { readonly kind: "access"; readonly label: string }
   | { readonly kind: "diagnostics"; readonly label: string };
 
 export interface ErrorText {
@@ -46,8 +56,8 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   },
   "gpu-out-of-memory": {
     title: "The GPU has too little memory for this run",
-    advice: "Lower the batch size or the maximum length, or hold the base weights in 4 bit.",
-    fixes: [settings("Half as many rows at once, same result", "half-at-once"), settings("Change settings")],
+    advice: "Close other programs that use the GPU, or make the run smaller.",
+    fixes: [settings()],
   },
   "gpu-error": {
     title: "The GPU could not do what was asked",
@@ -129,8 +139,17 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   "storage-full": {
     title: "There is no room left to save",
     advice:
-      "Delete old runs, or download the adapter now. A private window keeps little and forgets it on close.",
-    fixes: [{ kind: "runs", label: "Free space" }],
+      "Delete models, datasets or old runs, or download the adapter now. A private window keeps little and forgets it on close.",
+    fixes: [
+      { kind: "library", label: "Free space in the library" },
+      { kind: "runs", label: "Go to runs" },
+    ],
+  },
+  "export-invalid": {
+    title: "The file was not saved as it should be",
+    advice:
+      "Nothing is lost: the run and its checkpoints are as they were. Save it again, or to another place.",
+    fixes: [],
   },
   network: {
     title: "A file could not be fetched",
@@ -139,8 +158,8 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   },
   "access-denied": {
     title: "The repository did not let this program in",
-    advice: "Choose a model or dataset that is open, or open its files from your disk.",
-    fixes: [settings()],
+    advice: "Get access in three steps, choose one that is open, or open its files from your disk.",
+    fixes: [{ kind: "access", label: "Get access…" }, settings()],
   },
   cancelled: {
     title: "This was cancelled",
@@ -158,3 +177,73 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
 /** The words for an error, also for a code that this page is too old to know. */
 export const errorText = (code: string): ErrorText =>
   Object.hasOwn(ERRORS, code) ? ERRORS[code as Code] : ERRORS.internal;
+
+/** The words for one error: what its details say beyond the code changes what can be done about it. */
+export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText {
+  const { code, details } = failure;
+  const text = errorText(code);
+  const { host, status, seconds, id } = details;
+  const instead: Fix = {
+    kind: "file",
+    of: isAboutData(details) ? "data" : "model",
+    label: isAboutData(details) ? "Choose a file instead" : "Choose a model folder instead",
+  };
+  if (code === "access-denied") return { ...text, ...(accessTitle(details) ?? {}) };
+  if (code === "file-invalid" && typeof host === "string")
+    return { ...text, advice: AGAIN, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
+  if (code === "file-missing" && typeof host === "string" && typeof id === "string")
+    return {
+      title: `${host} does not have this name`,
+      advice:
+        "Names have the form owner/name, and capital letters count. A private one is only shown to a token.",
+      fixes: [settings(), instead],
+    };
+  if (code !== "network" || typeof host !== "string") return text;
+  if (status === 429)
+    return {
+      title: "Too many requests just now",
+      advice: AGAIN,
+      fixes: [retry(typeof seconds === "number" ? seconds : ASSUMED_WAIT), instead],
+    };
+  return {
+    title: status === undefined ? `${host} did not answer` : `${host} could not send this`,
+    advice: `${AGAIN} Training itself needs no network.`,
+    fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead],
+  };
+}
+
+const AGAIN = "What has arrived is kept; the next try goes on from there.";
+
+/** Seconds to wait where a server says that it is too busy and not how long. */
+const ASSUMED_WAIT = 60;
+
+const retry = (seconds?: number): Fix => ({
+  kind: "retry",
+  label: "Retry",
+  ...(seconds === undefined ? {} : { seconds }),
+});
+
+const isAboutData = ({ what, page }: Failure["details"]): boolean =>
+  /dataset|parquet|jsonl|csv/i.test(String(what)) || String(page).includes("/datasets/");
+
+/** The repository that a refusal is about; null when it does not say. */
+export function wantedOf({ details }: Pick<Failure, "details">): Named | null {
+  const { id, revision } = details;
+  if (typeof id !== "string") return null;
+  return {
+    kind: isAboutData(details) ? "dataset" : "model",
+    name: id,
+    revision: typeof revision === "string" ? revision : null,
+  };
+}
+
+/** A hub that does not know who asks (401), and one that knows and says no (403), need other steps. */
+function accessTitle({ status, gated, hasToken }: Failure["details"]): Pick<ErrorText, "title"> | undefined {
+  if (status === 403)
+    return {
+      title: gated === true ? "Your account is not let in yet" : "Your token does not reach this repository",
+    };
+  if (status !== 401) return undefined;
+  if (hasToken === true) return { title: "The hub does not accept your token" };
+  return { title: gated === true ? "This repository is gated" : "This repository is private, or not there" };
+}

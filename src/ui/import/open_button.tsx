@@ -6,11 +6,14 @@ import { takeFiles } from "./take_files.ts";
 interface OpenButtonProps {
   readonly className?: string;
   readonly accept?: string;
+  readonly id?: string;
+  readonly multiple?: boolean;
   readonly children: ReactNode;
 }
 
 /** Does by button what a drop does. */
-export function OpenButton({ className = "button", accept = ACCEPTED, children }: OpenButtonProps) {
+export function OpenButton(props: OpenButtonProps) {
+  const { className = "button", accept = ACCEPTED, id, multiple = false, children } = props;
   const input = useRef<HTMLInputElement>(null);
   const [why, setWhy] = useState<string | null>(null);
   const onChange = (event: ChangeEvent<HTMLInputElement>) => {
@@ -20,10 +23,18 @@ export function OpenButton({ className = "button", accept = ACCEPTED, children }
   };
   return (
     <>
-      <button type="button" className={className} onClick={() => input.current?.click()}>
+      <button type="button" id={id} className={className} onClick={() => input.current?.click()}>
         {children}
       </button>
-      <input ref={input} type="file" hidden accept={accept} aria-label="File to open" onChange={onChange} />
+      <input
+        ref={input}
+        type="file"
+        hidden
+        multiple={multiple}
+        accept={accept}
+        aria-label="File to open"
+        onChange={onChange}
+      />
       <Dialog title="This cannot be opened" open={why !== null} onClose={() => setWhy(null)}>
         <p>{why}</p>
       </Dialog>

@@ -72,6 +72,13 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
   const data = files.filter(isData);
   if (files.length > 1 && data.length > 1)
     return { kind: "data folder", name: folderOf(first, "dropped-data"), files: data };
+  const [only] = data;
+  if (
+    files.length > 1 &&
+    only &&
+    files.every((file) => file === only || ABOUT.test(file.name) || file.name.startsWith("."))
+  )
+    return recognise([only]);
   if (files.length > 1)
     return {
       kind: "unknown",
@@ -82,7 +89,9 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
     case "yml":
       return { kind: "config", file: first };
     case "json":
-      return { kind: isConfigJson(await first.text()) ? "config" : "dataset", file: first };
+      return isConfigJson(await first.text())
+        ? { kind: "config", file: first }
+        : { kind: "dataset", file: first };
     case "jsonl":
     case "ndjson":
     case "csv":

@@ -1,6 +1,6 @@
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Download } from "../../protocol/runs.ts";
 import { notify } from "../../store/app.ts";
-import { formatBytes } from "../format.ts";
 
 /** Hands a file to the browser's downloads. */
 export function saveFile({ fileName, blob }: Download): void {

@@ -3,7 +3,7 @@ import { useId, useState } from "react";
 import type { RewardTrialResult } from "../../protocol/setup.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
-import { showRow } from "../../store/setup_actions.ts";
+import { showRow } from "../../store/setup_refresh.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatCount, formatMetric, formatScore, NONE } from "../format.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";

@@ -1,12 +1,13 @@
 import { useState } from "react";
 import { navigate } from "wouter/use-hash-location";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { HeroMetric } from "../../protocol/catalog.ts";
 import type { CheckpointSummary } from "../../protocol/runs.ts";
 import { openChat, setChat } from "../../store/chat.ts";
 import { pointsOf } from "../../store/metric_rows.ts";
 import { deleteCheckpoint, downloadOf, resumeRun } from "../../store/run_actions.ts";
 import { isGoing, type RunView } from "../../store/runs.ts";
-import { formatBytes, formatDate, formatMetric } from "../format.ts";
+import { formatDate, formatMetric } from "../format.ts";
 import { ConfirmDialog } from "../parts/dialog.tsx";
 import { saveFile } from "../parts/save_file.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { navigate } from "wouter/use-hash-location";
 import type { AlgorithmInfo, HeroMetric } from "../../protocol/catalog.ts";
+import { openExport } from "../../store/exports.ts";
 import { beforeAfter, headlineOf } from "../../store/headline.ts";
 import { downloadOf } from "../../store/run_actions.ts";
 import { type RunView, stepOf } from "../../store/runs.ts";
@@ -71,6 +72,11 @@ export function DoneCard({ run, algorithm, stoppedEarly, reason }: DoneCardProps
           <Download size={16} aria-hidden />
           {saving ? "Packing…" : "Download adapter"}
         </button>
+        {run.checkpoints.length > 0 && (
+          <button type="button" className="button" onClick={() => void openExport(run.id)}>
+            Export…
+          </button>
+        )}
         {run.summary && run.summary.adapterStep !== null && (
           <button type="button" className="button" onClick={() => further(run)}>
             Train it further

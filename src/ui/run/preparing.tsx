@@ -1,6 +1,8 @@
 import { Check, Circle, LoaderCircle } from "lucide-react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatCount } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { ProgressBar } from "../parts/status.tsx";
 
 const PARTS = [
@@ -20,6 +22,7 @@ export function Preparing({ run }: { run: RunView }) {
   const now = run.status.state === "preparing" ? run.status.what : null;
   return (
     <section className="card preparing" aria-label="Preparing">
+      <Arriving />
       {PARTS.map(([what, label]) => (
         <Row key={what} label={label} part={run.prepared[what]} now={what === now} />
       ))}

@@ -2,8 +2,9 @@ import type { AlgorithmInfo, HeroMetric } from "../../protocol/catalog.ts";
 import { headlineOf } from "../../store/headline.ts";
 import { nonFiniteSteps, pointsOf } from "../../store/metric_rows.ts";
 import { type RunView, stepOf, totalStepsOf } from "../../store/runs.ts";
-import { formatBytes, formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
+import { formatCount, formatDuration, formatMetric, NONE } from "../format.ts";
 import { ProgressBar } from "../parts/status.tsx";
+import { RunMemory } from "./run_memory.tsx";
 
 interface Stat {
   readonly label: string;
@@ -34,6 +35,7 @@ export function ProgressRow({ run, algorithm }: { run: RunView; algorithm: Algor
             </div>
           ))}
         </dl>
+        <RunMemory run={run} />
       </div>
     </section>
   );
@@ -45,15 +47,10 @@ function labelOf({ rows }: RunView, { metric, title }: HeroMetric, step: number 
   return step !== undefined && last !== undefined && last > step ? `${title} at step ${step}` : title;
 }
 
-function statsOf(
-  { progress, rows, status, plan }: RunView,
-  step: number,
-  total: number | null,
-): readonly Stat[] {
+function statsOf({ progress, rows, status }: RunView, step: number, total: number | null): readonly Stat[] {
   const running = status.state === "running";
   const epoch = progress?.epoch ?? rows.at(-1)?.values["epoch"];
   const speed = progress?.tokensPerSecond ?? pointsOf(rows, "tokens_per_second").at(-1)?.value;
-  const memory = progress?.gpuBytes ?? plan?.total;
   const left = running ? progress?.secondsLeft : undefined;
   const time: readonly Stat[] = running
     ? [
@@ -67,6 +64,5 @@ function statsOf(
     { label: "Epoch", value: typeof epoch === "number" ? epoch.toFixed(2) : NONE },
     { label: "Speed", value: speed ? `${formatCount(speed)} tok/s` : NONE },
     ...time,
-    { label: "GPU memory", value: memory ? formatBytes(memory) : NONE },
   ];
 }

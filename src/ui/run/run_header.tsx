@@ -12,6 +12,7 @@ import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { navigate } from "wouter/use-hash-location";
 import { notify } from "../../store/app.ts";
+import { openExport } from "../../store/exports.ts";
 import {
   continueRun,
   discardRun,
@@ -122,10 +123,19 @@ function LiveControls({ run }: { run: RunView }) {
             <SkipForward size={16} aria-hidden />
             Step
           </button>
+          {run.checkpoints.length > 0 && <ExportButton runId={id} />}
         </>
       )}
       <StopMenu run={run} />
     </>
+  );
+}
+
+function ExportButton({ runId }: { runId: string }) {
+  return (
+    <button type="button" className="button" onClick={() => void openExport(runId)}>
+      Export…
+    </button>
   );
 }
 
@@ -234,6 +244,7 @@ function EndedControls({ run }: { run: RunView }) {
             <Download size={16} aria-hidden />
             Download adapter
           </button>
+          {run.checkpoints.length > 0 && <ExportButton runId={run.id} />}
         </>
       )}
       <button

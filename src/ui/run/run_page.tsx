@@ -1,7 +1,8 @@
-import { lazy, Suspense, useEffect } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { Link } from "wouter";
 import type { AlgorithmInfo } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
+import { closeExport, useExport } from "../../store/exports.ts";
 import { shown } from "../../store/failure.ts";
 import { headlineOf } from "../../store/headline.ts";
 import { loadRun } from "../../store/run_actions.ts";
@@ -22,6 +23,10 @@ import "../styles/run.css";
 
 const RolloutsPanel = lazy(async () => ({
   default: (await import("../rollouts/rollouts_panel.tsx")).RolloutsPanel,
+}));
+
+const ExportDialog = lazy(async () => ({
+  default: (await import("./export_dialog.tsx")).ExportDialog,
 }));
 
 /** One run: how far it is, how it goes, what it says, what it has saved. */
@@ -61,8 +66,22 @@ function Run({ run }: { run: RunView }) {
       <Answers run={run} algorithm={algorithm} />
       <OtherCharts run={run} algorithm={algorithm} />
       <RunTabs run={run} headline={headlineOf(algorithm)} />
+      <Exporting />
     </div>
   );
+}
+
+/** The dialog is fetched when it is first asked for, and stays: a dialog that closes itself gives the focus back. */
+function Exporting() {
+  const open = useExport((state) => state.runId !== null);
+  const [wanted, setWanted] = useState(false);
+  if (open && !wanted) setWanted(true);
+  useEffect(() => closeExport, []);
+  return wanted ? (
+    <Suspense fallback={null}>
+      <ExportDialog />
+    </Suspense>
+  ) : null;
 }
 
 interface PartProps {

@@ -1,6 +1,7 @@
 import { Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { StorageReport } from "../../protocol/storage.ts";
 import { loadStorage, notify, useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
@@ -8,16 +9,7 @@ import { discardRun, loadRuns } from "../../store/run_actions.ts";
 import { isGoing, nameOf, type RunView, stepOf, totalStepsOf, useRuns } from "../../store/runs.ts";
 import { Sparkline } from "../chart/sparkline.tsx";
 import { ErrorCard } from "../errors/error_card.tsx";
-import {
-  formatBytes,
-  formatCount,
-  formatDate,
-  formatMetric,
-  methodName,
-  metricName,
-  NONE,
-  plural,
-} from "../format.ts";
+import { formatCount, formatDate, formatMetric, methodName, metricName, NONE, plural } from "../format.ts";
 import { ConfirmDialog } from "../parts/dialog.tsx";
 import { ScrollArea } from "../parts/scroll_area.tsx";
 import { ProgressBar, StatusPill } from "../parts/status.tsx";

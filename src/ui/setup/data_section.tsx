@@ -1,13 +1,18 @@
 import { FileUp } from "lucide-react";
 import { useState } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { DataKind } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { type Failure, shown } from "../../store/failure.ts";
 import { toAgree } from "../../store/hub.ts";
+import { useHubFacts } from "../../store/hub_facts.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
-import { agreeToDownload, pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { pickDataset, pickSample } from "../../store/setup_actions.ts";
+import { agreeToDownload } from "../../store/setup_refresh.ts";
+import { showSource, useSetupView } from "../../store/setup_view.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, plural } from "../format.ts";
+import { formatCount, plural } from "../format.ts";
+import { Arriving } from "../hub/arriving.tsx";
 import { OpenButton } from "../import/open_button.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ColumnHead } from "./column_head.tsx";
@@ -21,18 +26,15 @@ import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
 import { useDataKind } from "./use_method.ts";
 
-type Source = "sample" | "file" | "paste" | "hub";
 const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt,.parquet";
 
 /** What the model learns from, and how it will see it. */
 export function DataSection() {
   const file = useSetup((state) => state.files.dataset);
-  const [chosen, setChosen] = useState<Source | null>(null);
-  const fromHub = useSetup(
-    ({ download }) => shown(download)?.parts.find(({ what }) => what === "data")?.name,
-  );
   const folder = useSetup((state) => state.files.dataFolder);
-  const source = chosen ?? ((file ?? folder) ? "file" : fromHub === undefined ? "sample" : "hub");
+  const chosen = useSetupView((state) => state.source);
+  const isOfHub = useHubFacts(({ dataset }) => dataset.state !== "empty");
+  const source = chosen ?? ((file ?? folder) ? "file" : isOfHub ? "hub" : "sample");
   return (
     <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
       <div className="row wrap between">
@@ -40,7 +42,7 @@ export function DataSection() {
         <Segmented
           label="Where the data comes from"
           value={source}
-          onChange={setChosen}
+          onChange={showSource}
           options={[
             { value: "sample", label: "Sample" },
             { value: "file", label: "File" },
@@ -51,13 +53,8 @@ export function DataSection() {
       </div>
       {source === "sample" && <Samples />}
       {source === "file" && <FileSource />}
-      {source === "paste" && <PasteSource onDone={() => setChosen("file")} />}
+      {source === "paste" && <PasteSource onDone={() => showSource("file")} />}
       {source === "hub" && <HubDataset />}
-      {source === "hub" && fromHub !== undefined && (
-        <p>
-          <strong>{fromHub}</strong>
-        </p>
-      )}
       <Preview />
       <MoreDatasets />
     </section>
@@ -88,8 +85,7 @@ function Samples() {
 }
 
 function FileSource() {
-  const file = useSetup((state) => state.files.dataset);
-  const folder = useSetup((state) => state.files.dataFolder);
+  const { dataset: file, dataFolder: folder } = useSetup((state) => state.files);
   return (
     <div className="drop-box">
       {file && (
@@ -103,7 +99,7 @@ function FileSource() {
           <span className="muted">{folder.files.map(({ name }) => name).join(", ")}</span>
         </p>
       )}
-      <OpenButton accept={DATA_FILES}>
+      <OpenButton accept={DATA_FILES} id="choose-data-file" multiple>
         <FileUp size={16} aria-hidden />
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
@@ -209,6 +205,7 @@ function Preview() {
     return (
       <div className="stack tight">
         <p className="muted">Reading the rows…</p>
+        <Arriving />
         <div className="skeleton data-skeleton" />
       </div>
     );
@@ -236,7 +233,7 @@ function Preview() {
       <DataProblems data={data} />
       <DataTable data={data} />
       <RenderedRow />
-      <Histogram lengths={data.lengths} rows={data.rowCount} />
+      <Histogram lengths={data.lengths} />
     </div>
   );
 }

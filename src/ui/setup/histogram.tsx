@@ -6,12 +6,12 @@ const HEIGHT = 72;
 
 interface HistogramProps {
   readonly lengths: DataPreview["lengths"];
-  readonly rows: number;
 }
 
 /** How long the rows are in tokens, and which would be cut. */
-export function Histogram({ lengths, rows }: HistogramProps) {
+export function Histogram({ lengths }: HistogramProps) {
   const { bins, max, limit, cut } = lengths;
+  const measured = bins.reduce((sum, count) => sum + count, 0);
   if (bins.length === 0 || max === 0) return null;
   const tallest = Math.max(...bins, 1);
   const span = Math.max(max, limit <= 2 * max ? limit : max);
@@ -19,8 +19,8 @@ export function Histogram({ lengths, rows }: HistogramProps) {
   const limitAt = limit <= span ? (WIDTH * limit) / span : null;
   const sentence =
     cut === 0
-      ? `No row is longer than ${formatCount(limit)} tokens; the longest has ${formatCount(max)}.`
-      : `${formatCount(cut)} of ${plural(rows, "row")} are longer than ${formatCount(limit)} tokens and will be cut.`;
+      ? `None of ${plural(measured, "row")} measured is longer than ${formatCount(limit)} tokens; the longest has ${formatCount(max)}.`
+      : `${formatCount(cut)} of ${plural(measured, "row")} measured are longer than ${formatCount(limit)} tokens and will be cut.`;
   return (
     <figure className="stack tight" aria-labelledby="lengths-title">
       <h3 id="lengths-title">Length of the rows</h3>

@@ -1,23 +1,24 @@
 import { FolderOpen } from "lucide-react";
 import { type ChangeEvent, useRef } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { hubId } from "../../lib/hub.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { hubHost, useHub } from "../../store/hub.ts";
 import { settingOf, useSetup } from "../../store/setup.ts";
 import { pickModel, pickModelFolder } from "../../store/setup_actions.ts";
-import { formatBytes, formatCompact, plural } from "../format.ts";
+import { formatCompact, plural } from "../format.ts";
+import { ModelFacts } from "../hub/model_facts.tsx";
 import { HubModel } from "./hub_source.tsx";
 import { StartFrom } from "./start_from.tsx";
 
-/** What is trained: a model that comes with the page, or a folder of this device. */
+/** What is trained: a model that comes with the page, one of the hub, or a folder of this device. */
 export function ModelSection() {
   const catalog = useApp((state) => shown(state.catalog));
   const chosen = useSetup((state) => settingOf(shown(state.resolved), state.given, "model_name"));
   const folder = useSetup((state) => state.files.model);
-  const host = useHub(({ address }) => hubHost(address));
   const models = catalog?.models ?? [];
   const known = models.some(({ id }) => id === chosen);
+  const isOfHub = typeof chosen === "string" && !known && !folder && hubId(chosen) !== undefined;
   return (
     <section className="card setup-section" id="section-model" aria-labelledby="model-title" tabIndex={-1}>
       <h2 id="model-title">Model</h2>
@@ -39,26 +40,24 @@ export function ModelSection() {
             <input type="radio" name="model" checked readOnly />
             <span className="choice-text">
               <strong>{chosen}</strong>
-              <span className={folder || hubId(chosen) ? "muted" : "warn-text"}>
+              <span className={folder || isOfHub ? "muted" : "warn-text"}>
                 {folder
                   ? `${plural(folder.length, "file")}, ${formatBytes(folder.reduce((sum, { size }) => sum + size, 0))}, read from this device`
-                  : elsewhere(chosen, host)}
+                  : isOfHub
+                    ? "From the hub. What it says of the model stands below."
+                    : "This model is not on this page. Drop or choose its folder."}
               </span>
             </span>
           </label>
         )}
       </div>
+      {isOfHub && <ModelFacts name={chosen} />}
       <FolderButton />
-      <HubModel />
+      <HubModel chosen={chosen} />
       <StartFrom />
     </section>
   );
 }
-
-const elsewhere = (name: string, host: string): string =>
-  hubId(name)
-    ? `From ${host}. Its configuration and tokenizer are read now, its weights when training starts.`
-    : "This model is not on this page. Drop or choose its folder.";
 
 /** Offers a folder of the standard layout. The browser asks for leave to read it; nothing is sent. */
 function FolderButton() {
@@ -71,7 +70,12 @@ function FolderButton() {
   };
   return (
     <div className="row wrap">
-      <button type="button" className="button" onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        id="choose-model-folder"
+        className="button"
+        onClick={() => input.current?.click()}
+      >
         <FolderOpen size={16} aria-hidden />
         Choose a model folder…
       </button>

@@ -2,7 +2,7 @@ import { ChevronLeft, ChevronRight } from "lucide-react";
 import type { RenderedText } from "../../protocol/setup.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
-import { showRow } from "../../store/setup_actions.ts";
+import { showRow } from "../../store/setup_refresh.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { formatCount } from "../format.ts";
 import { ScrollArea } from "../parts/scroll_area.tsx";
@@ -14,7 +14,7 @@ export function RenderedRow() {
   if (row.state === "failed")
     return <ErrorCard failure={row.error} title="This row cannot be shown" compact />;
   if (!data) return <div className="skeleton rendered-skeleton" role="status" aria-label="Rendering a row" />;
-  const { row: index, rowCount, texts, limit, reference } = data;
+  const { row: index, rowCount, ofFirst, texts, limit, reference } = data;
   const learns = texts.some(({ pieces }) => pieces.some(({ learned }) => learned));
   return (
     <div className="stack tight">
@@ -31,7 +31,8 @@ export function RenderedRow() {
             <ChevronLeft size={16} aria-hidden />
           </button>
           <span className="small">
-            Row {formatCount(index + 1)} of {formatCount(rowCount)}
+            Row {formatCount(index + 1)} of {ofFirst && "the first "}
+            {formatCount(rowCount)}
           </span>
           <button
             type="button"

@@ -3,7 +3,8 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { useSetup } from "../../store/setup.ts";
-import { newSetup, openSetup } from "../../store/setup_actions.ts";
+import { newSetup } from "../../store/setup_actions.ts";
+import { openSetup } from "../../store/setup_refresh.ts";
 import { writeYaml } from "../../store/yaml_edit.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
 import { OpenButton } from "../import/open_button.tsx";
@@ -17,6 +18,7 @@ import { SettingsSection } from "./settings_section.tsx";
 import { Summary } from "./summary.tsx";
 import { useDataKind } from "./use_method.ts";
 import { YamlView } from "./yaml_view.tsx";
+import "../styles/hub.css";
 import "../styles/setup.css";
 
 const RewardsSection = lazy(async () => ({
@@ -81,7 +83,7 @@ export function SetupPage() {
             </>
           )}
         </div>
-        <Summary />
+        <Summary isForm={view === "form"} />
       </div>
     </div>
   );

@@ -1,10 +1,12 @@
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { navigate } from "wouter/use-hash-location";
-import type { DownloadPlan, MemoryPlan } from "../../protocol/setup.ts";
+import { formatBytes } from "../../lib/format_bytes.ts";
+import type { DownloadPlan } from "../../protocol/setup.ts";
 import type { GivenSettings } from "../../protocol/values.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
-import { hubHost, useHub } from "../../store/hub.ts";
+import { hubHost, toFetch, useHub } from "../../store/hub.ts";
+import { type HubFacts, useHubFacts } from "../../store/hub_facts.ts";
 import { currentRun, nameOf, useRuns } from "../../store/runs.ts";
 import {
   algorithmOf,
@@ -14,16 +16,19 @@ import {
   type SetupState,
   useSetup,
 } from "../../store/setup.ts";
-import { agreeToDownload, startSetup } from "../../store/setup_actions.ts";
+import { startSetup } from "../../store/setup_actions.ts";
+import { agreeToDownload } from "../../store/setup_refresh.ts";
 import { runOfName } from "../../store/start_from.ts";
 import { stepCount } from "../../store/step_count.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, formatCount, formatPercent, NONE, plural, shorten } from "../format.ts";
+import { formatCount, NONE, plural, shorten } from "../format.ts";
 import { useChord } from "./chord.ts";
 import { fieldId } from "./field.tsx";
+import { Memory } from "./memory.tsx";
 
-/** Errors of the plan that stand beside the data and the settings already. */
-const SHOWN_ELSEWHERE = new Set(["config-invalid", "dataset-invalid", "file-missing", "file-invalid"]);
+const isRefused = (facts: HubFacts["model"] | HubFacts["dataset"]): boolean =>
+  facts.state === "failed" ||
+  (facts.state === "ready" && "supported" in facts.value && facts.value.supported !== null);
 
 /** Goes to what is missing, with the focus. */
 function goTo(step: NextStep): void {
@@ -36,14 +41,15 @@ function goTo(step: NextStep): void {
 }
 
 /** The run as it stands, and the one button. */
-export function Summary() {
+export function Summary({ isForm }: { readonly isForm: boolean }) {
   const setup = useSetup();
   const device = useApp((state) => state.device);
   const catalog = useApp((state) => shown(state.catalog));
   const running = useRuns((state) => currentRun(state)?.id);
   const step = nextStep(setup, device.state === "ready");
-  const plan = shown(setup.plan);
   const download = shown(setup.download);
+  // What the hub refused stands with the model or the data that it is about.
+  const saidAbove = useHubFacts(({ model, dataset }) => isForm && [model, dataset].some(isRefused));
   const pressing = useRef(false);
   const start = async () => {
     if (pressing.current) return;
@@ -71,11 +77,10 @@ export function Summary() {
           ))}
         </dl>
         {download && download.total > 0 && <Downloads plan={download} />}
-        {setup.download.state === "failed" && <ErrorCard failure={setup.download.error} compact here />}
-        {plan && <Memory plan={plan} />}
-        {setup.plan.state === "failed" && !SHOWN_ELSEWHERE.has(setup.plan.error.code) && (
-          <p className="small muted">The memory could not be worked out: {setup.plan.error.message}</p>
+        {setup.download.state === "failed" && !saidAbove && (
+          <ErrorCard failure={setup.download.error} compact here />
         )}
+        <Memory />
         <Issues />
         {setup.refused && <ErrorCard failure={setup.refused} compact />}
       </div>
@@ -104,15 +109,16 @@ function labelOf({ label, ready, fetches }: NextStep): string {
 /** What comes from the hub, by its own list of files. */
 function Downloads({ plan }: { plan: DownloadPlan }) {
   const host = useHub(({ address }) => hubHost(address));
+  const left = plan.parts.reduce((sum, part) => sum + toFetch(part), 0);
   return (
     <div className="stack tight">
       <div className="row between">
         <span className="muted">Download</span>
-        <strong>{formatBytes(plan.total)}</strong>
+        <strong>{left > 0 ? formatBytes(left) : "None, all is here"}</strong>
       </div>
       <ul className="memory-parts small" aria-label={`From ${host}`}>
-        {plan.parts.map(({ what, name, bytes }) => (
-          <li key={`${what} ${name}`}>
+        {plan.parts.map(({ what, name, bytes, stored = 0 }) => (
+          <li key={`${what} ${name}`} title={`${formatBytes(stored)} of it are on this device`}>
             <span className="grow" title={name}>
               {what[0]?.toUpperCase() + what.slice(1)}: {shorten(name, 28)}
             </span>
@@ -162,50 +168,6 @@ function stepsOf(setup: SetupState, values: GivenSettings): string {
   const count = stepCount(values, shown(setup.preview)?.splits.train);
   if (!count) return NONE;
   return count.exact ? formatCount(count.steps) : `about ${formatCount(count.steps)}`;
-}
-
-const PART_COLOURS = 8;
-
-/** The memory that the run would take, part by part. */
-function Memory({ plan }: { plan: MemoryPlan }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <div className="stack tight">
-      <div className="row between">
-        <span className="muted">GPU memory</span>
-        <strong>{formatBytes(plan.total)}</strong>
-      </div>
-      <div className="meter" aria-hidden="true">
-        {plan.parts.map(({ name, bytes }, i) => (
-          <span
-            key={name}
-            className="meter-part"
-            style={{
-              width: `${(100 * bytes) / Math.max(1, plan.total)}%`,
-              background: `var(--series-${(i % PART_COLOURS) + 1})`,
-            }}
-          />
-        ))}
-      </div>
-      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary className="small">What it is made of</summary>
-        <ul className="memory-parts small">
-          {plan.parts.map(({ name, bytes, help }, i) => (
-            <li key={name} title={help}>
-              <span
-                className="memory-swatch"
-                style={{ background: `var(--series-${(i % PART_COLOURS) + 1})` }}
-                aria-hidden="true"
-              />
-              <span className="grow">{name}</span>
-              <span>{formatBytes(bytes)}</span>
-              <span className="muted memory-share">{formatPercent(bytes / Math.max(1, plan.total))}</span>
-            </li>
-          ))}
-        </ul>
-      </details>
-    </div>
-  );
 }
 
 const REWARD_PATH = /^rewards\.(\d+)(?:\.params)?(?:\.(\w+))?/;

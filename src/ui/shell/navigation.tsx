@@ -1,6 +1,7 @@
 import {
   Activity,
   House,
+  Library,
   ListChecks,
   type LucideIcon,
   MessagesSquare,
@@ -20,6 +21,7 @@ const PLACES: readonly Place[] = [
   { path: "/new", label: "New run", icon: SlidersHorizontal },
   { path: "/runs", label: "Runs", icon: ListChecks, also: "/run/" },
   { path: "/chat", label: "Chat", icon: MessagesSquare, also: "/chat/" },
+  { path: "/library", label: "Library", icon: Library },
   { path: "/diagnostics", label: "Diagnostics", icon: Activity },
 ];
 

@@ -1,8 +1,10 @@
 import { ShieldCheck } from "lucide-react";
 import { useState } from "react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { hubHost, useHub } from "../../store/hub.ts";
+import { useToken } from "../../store/hub_token.ts";
 import { type Asked, requestsMade } from "../../store/requests.ts";
-import { formatBytes, plural } from "../format.ts";
+import { plural } from "../format.ts";
 import { Popover } from "../parts/popover.tsx";
 
 /** "On this device", and the proof. */
@@ -32,12 +34,17 @@ export function PrivacyChip() {
 
 function Privacy({ requests }: { requests: readonly Asked[] | null }) {
   const host = useHub(({ address }) => hubHost(address));
+  const hasToken = useToken((state) => state.has);
   return (
     <div className="stack tight privacy">
-      <p className="strong">Your data, your prompts and what is learned never leave this device.</p>
+      <p className="strong">
+        Your data and your prompts never leave this device, and what is learned only when you upload it
+        yourself.
+      </p>
       <p>
-        The only requests to another site are downloads of the models and datasets that you name, from {host}{" "}
-        and the storage it sends them from. They carry no data.
+        The only other requests to another site are downloads of the models and datasets that you name, from{" "}
+        {host} and the storage it sends them from. They carry no data
+        {hasToken ? `; those to ${host} carry the access token that you gave.` : "."}
       </p>
       {requests === null ? (
         <p className="muted">What was fetched cannot be listed yet.</p>

@@ -1,6 +1,8 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import { useLocation } from "wouter";
+import { useAccess } from "../../store/access.ts";
 import { useApp } from "../../store/app.ts";
+import { useHub } from "../../store/hub.ts";
 import { currentRun, useRuns } from "../../store/runs.ts";
 import { ErrorBoundary } from "../errors/boundary.tsx";
 import { ErrorCard } from "../errors/error_card.tsx";
@@ -9,6 +11,8 @@ import { Navigation } from "./navigation.tsx";
 import { Notice } from "./notice.tsx";
 import { ShortcutsDialog } from "./shortcuts.tsx";
 import { TopStrip } from "./top_strip.tsx";
+
+const Dialogs = lazy(async () => ({ default: (await import("../hub/dialogs.tsx")).HubDialogs }));
 
 /** The frame round every screen: where one can go, what is going on, what the page says. */
 export function Shell({ children }: { children: ReactNode }) {
@@ -42,8 +46,25 @@ export function Shell({ children }: { children: ReactNode }) {
         <ReviewDialog />
       </ErrorBoundary>
       <ShortcutsDialog />
+      <OpenHubDialogs />
       <Notice />
     </div>
+  );
+}
+
+/** Loaded when one is opened first, and there from then on. */
+function OpenHubDialogs() {
+  const choosing = useHub((state) => state.choosing);
+  const wanted = useAccess((state) => state.wanted !== null);
+  const wasOpen = useRef(false);
+  wasOpen.current ||= choosing || wanted;
+  if (!wasOpen.current) return null;
+  return (
+    <ErrorBoundary>
+      <Suspense>
+        <Dialogs />
+      </Suspense>
+    </ErrorBoundary>
   );
 }
 

@@ -1,11 +1,12 @@
 import { Monitor, Moon, Sun } from "lucide-react";
 import { Link, useLocation } from "wouter";
 import { useShallow } from "zustand/react/shallow";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { currentRun, nameOf, stepOf, totalStepsOf, useRuns } from "../../store/runs.ts";
 import { setTheme, type Theme, useTheme } from "../../store/theme.ts";
-import { formatBytes, formatDuration, formatPercent } from "../format.ts";
+import { formatDuration, formatPercent } from "../format.ts";
 import { useTitle } from "../parts/hooks.ts";
 import { Popover } from "../parts/popover.tsx";
 import { statusWord } from "../parts/status.tsx";
@@ -17,6 +18,7 @@ const TITLES: readonly (readonly [RegExp, string])[] = [
   [/^\/run\//, "Run"],
   [/^\/runs/, "Runs"],
   [/^\/chat/, "Chat"],
+  [/^\/library/, "Library"],
   [/^\/diagnostics/, "Diagnostics"],
 ];
 
@@ -78,7 +80,7 @@ function StorageChip() {
   const storage = useApp((state) => shown(state.storage));
   if (!storage) return null;
   return (
-    <Link href="/runs" className="chip wide-only" title="Used by runs in this browser">
+    <Link href="/library" className="chip wide-only" title="What this browser keeps">
       {formatBytes(storage.used)} stored
     </Link>
   );

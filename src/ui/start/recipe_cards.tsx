@@ -1,10 +1,11 @@
 import { navigate } from "wouter/use-hash-location";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Catalog, RecipeInfo } from "../../protocol/catalog.ts";
 import { useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { newSetup } from "../../store/setup_actions.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes, methodName } from "../format.ts";
+import { methodName } from "../format.ts";
 import { firstOfEach, othersOf } from "./recipes.ts";
 import { useStart } from "./use_start.ts";
 

@@ -1,9 +1,9 @@
 import { FileUp } from "lucide-react";
+import { formatBytes } from "../../lib/format_bytes.ts";
 import { loadCatalog, useApp } from "../../store/app.ts";
 import { shown } from "../../store/failure.ts";
 import { useRuns } from "../../store/runs.ts";
 import { ErrorCard } from "../errors/error_card.tsx";
-import { formatBytes } from "../format.ts";
 import { OpenButton } from "../import/open_button.tsx";
 import { ContinueCard } from "./continue_card.tsx";
 import { NoWebGpu } from "./no_webgpu.tsx";

@@ -144,6 +144,9 @@ export const PLAN: MemoryPlan = {
     { name: "Logits", bytes: 9_400_000, help: "One tile of the vocabulary at a time." },
   ],
   total: 78_342_000,
+  budget: null,
+  tooLarge: false,
+  notes: [],
 };
 
 export function runSummary(id: string, name: string, status: RunStatus, step: number): RunSummary {

@@ -37,12 +37,71 @@ const GRPO = {
     },
   ],
 };
+const HUB = (model_name, more = {}) => ({
+  algorithm: "grpo",
+  model_name,
+  dataset_name: "openai/gsm8k",
+  config_name: "main",
+  ...more,
+});
+const DOCUMENTS = {
+  "setup-grpo": GRPO,
+  "hub-model": HUB("Qwen/Qwen3-0.6B"),
+  "hub-unsupported": HUB("EleutherAI/gpt-j-6b"),
+  "hub-gated": HUB("meta-llama/Llama-3.2-1B-Instruct"),
+  "hub-missing": HUB("nobody/such-model"),
+  "hub-busy": HUB("busy/model"),
+  "hub-away": HUB("away/model"),
+  "hub-data": HUB("Qwen/Qwen3-0.6B", { split: "train[:100]" }),
+  "hub-address": HUB("away/model"),
+  "hub-access": HUB("meta-llama/Llama-3.2-1B-Instruct"),
+  "hub-access-refused": HUB("meta-llama/Llama-3.2-1B-Instruct"),
+  "hub-access-other": HUB("meta-llama/Llama-3.2-1B-Instruct"),
+  "hub-access-mirror": HUB("meta-llama/Llama-3.2-1B-Instruct"),
+};
+const to = (id) => (page) => page.evaluate((at) => document.getElementById(at).scrollIntoView(), id);
+const open = (name) => (page) => page.getByRole("button", { name }).first().click();
+async function wrongToken(page) {
+  await open("Get access…")(page);
+  await page.getByLabel("Token", { exact: true }).fill("hf_bad");
+  await page.getByRole("button", { name: "Check this token" }).click();
+}
+async function otherAccount(page) {
+  await open("Get access…")(page);
+  await page.getByLabel("Token", { exact: true }).fill("hf_other");
+  await page.getByRole("button", { name: "Check this token" }).click();
+  await page.getByRole("button", { name: "Check again" }).click();
+}
+async function atMirror(page) {
+  await page.getByRole("button", { name: "Hub address…" }).first().click();
+  await page.getByRole("button", { name: /hf-mirror/ }).click();
+  await page.getByRole("button", { name: "Use this address" }).click();
+  await page.waitForTimeout(1200);
+  await open("Get access…")(page);
+}
 const SCREENS = [
+  ["library", "idle", "/library"],
+  ["library-empty", "fresh", "/library"],
+  ["library-delete", "idle", "/library", open(/^Delete Qwen/)],
+  ["library-updates", "idle", "/library", open("Check for updates")],
+  ["hub-model", "fresh", "/new", to("section-model")],
+  ["hub-data", "fresh", "/new", to("section-data")],
+  ["hub-unsupported", "fresh", "/new", to("section-model")],
+  ["hub-gated", "fresh", "/new", to("section-model")],
+  ["hub-missing", "fresh", "/new", to("section-model")],
+  ["hub-busy", "fresh", "/new", to("section-model")],
+  ["hub-away", "fresh", "/new", to("section-model")],
+  ["hub-address", "fresh", "/new", open("Use a mirror…")],
+  ["hub-access", "fresh", "/new", open("Get access…")],
+  ["hub-access-refused", "fresh", "/new", wrongToken],
+  ["hub-access-other", "fresh", "/new", otherAccount],
+  ["hub-access-mirror", "fresh", "/new", atMirror],
   ["start-fresh", "fresh", "/"],
   ["start-back", "interrupted", "/"],
   ["start-nogpu", "no-webgpu", "/"],
   ["setup", "fresh", "/new"],
   ["setup-bad", "bad-rows", "/new"],
+  ["setup-streamed", "streamed", "/new"],
   ["setup-grpo", "fresh", "/new"],
   ["run-running", "running", "/run/r1"],
   ["run-preparing", "preparing", "/run/r1"],
@@ -98,9 +157,9 @@ for (const [name, scene, path, act] of SCREENS.filter(([screen]) => screen.start
       const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
       page.on("pageerror", (error) => say(name, "PAGE ERROR", error.message));
       page.on("console", (m) => m.type() === "error" && say(name, "CONSOLE", m.text().slice(0, 300)));
-      if (name.includes("setup") || name === "start-back") {
-        const kept =
-          name === "setup-grpo" ? { given: GRPO, recipe: null } : { given: {}, recipe: "demo-sft" };
+      if (name.includes("setup") || name.startsWith("hub-") || name === "start-back") {
+        const given = DOCUMENTS[name];
+        const kept = given ? { given, recipe: null } : { given: {}, recipe: "demo-sft" };
         await page.addInitScript(
           (text) => localStorage.setItem("aligntune.setup", text),
           JSON.stringify(kept),

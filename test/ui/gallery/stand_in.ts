@@ -6,6 +6,7 @@ import { resolve } from "../../../src/config/resolve.ts";
 import { rewardData, rewardSettingsData } from "../../../src/config/reward_data.ts";
 import { AppError } from "../../../src/lib/errors.ts";
 import type { Catalog } from "../../../src/protocol/catalog.ts";
+import type { ExportPlan } from "../../../src/protocol/exports.ts";
 import type { WorkerEvent } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import type { RunDetails, RunStatus } from "../../../src/protocol/runs.ts";
@@ -14,6 +15,7 @@ import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
 import { checkpoints, log, methodRows, metricRows, PLAN, runSummary, sampleSets } from "./sample_run.ts";
+import { arriving, hubHandlers } from "./stand_in_hub.ts";
 
 const catalog = async (): Promise<Catalog> => ({
   algorithms: ALGORITHMS.map(methodInfo),
@@ -78,6 +80,7 @@ async function resolved(given: GivenSettings, recipe: string | null): Promise<Re
 const ARITHMETIC: DataPreview = {
   name: "arithmetic",
   rowCount: 1024,
+  lookedAt: 1024,
   columns: ["prompt", "answer"],
   roles: { prompt: "prompt", answer: "answer" },
   format: "prompt",
@@ -93,7 +96,7 @@ const ARITHMETIC: DataPreview = {
   sources: [],
   lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
 };
-const SUM: Omit<RenderedRowData, "row" | "rowCount" | "limit"> = {
+const SUM: Omit<RenderedRowData, "row" | "rowCount" | "ofFirst" | "limit"> = {
   reference: "176",
   question: [{ role: "user", content: "What is 99+77?" }],
   texts: [
@@ -148,7 +151,37 @@ const STATES: Readonly<Record<string, RunStatus>> = {
   },
 };
 
-/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows. */
+const EXPORT_PLAN: ExportPlan = {
+  step: 64,
+  basePrecision: ["BF16"],
+  repository: "quiet-otter",
+  options: [
+    {
+      ...{
+        possible: true,
+        kind: "adapter",
+        fileName: "quiet-otter-adapter.zip",
+        bytes: 9_400_000,
+        bytesAs: null,
+      },
+      files: [
+        { name: "adapter_config.json", bytes: 812 },
+        { name: "adapter_model.safetensors", bytes: 9_300_000 },
+        { name: "README.md", bytes: null },
+      ],
+      snippet: { language: "Python", text: 'from peft import PeftModel\n\nadapter = "quiet-otter-adapter"' },
+    },
+    {
+      ...{ possible: true, kind: "merged", fileName: "quiet-otter-merged.zip", bytes: 1_500_000_000 },
+      bytesAs: { stored: 1_500_000_000, F32: 3_000_000_000, F16: 1_500_000_000, BF16: 1_500_000_000 },
+      files: [{ name: "model.safetensors", bytes: 1_500_000_000 }],
+      snippet: { language: "Python", text: "from transformers import AutoModelForCausalLM" },
+    },
+    { possible: false, kind: "gguf", why: "This adapter cannot be saved for llama.cpp." },
+  ],
+};
+
+/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows, streamed. */
 export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
@@ -179,7 +212,7 @@ export function standIn(
     samples: learnsFromRewards ? [] : sampleSets(id === "r0" ? 64 : steps),
     log: log(steps),
     checkpoints: checkpoints(id === "r0" ? 64 : steps),
-    plan: PLAN,
+    memory: { plan: PLAN, peak: 77_900_000 },
   });
   const step = async (): Promise<{ step: number }> => ({ step: steps });
 
@@ -223,10 +256,11 @@ export function standIn(
     previewData: async ({ given }) => {
       await wait(50);
       if (given["dataset_name"] === "arithmetic") return ARITHMETIC;
-      const bad = scene === "bad-rows";
+      const bad = scene === "bad-rows" || scene === "streamed";
       return {
         name: "ahoy",
-        rowCount: 512,
+        rowCount: scene === "streamed" ? 1_000_000 : 512,
+        lookedAt: 512,
         columns: ["prompt", "completion"],
         roles: { prompt: "prompt", completion: "completion" },
         format: "prompt and completion, chats",
@@ -242,14 +276,17 @@ export function standIn(
             ]
           : [],
         problemTotal: bad ? 2 : 0,
-        notes: ["3 rows appear twice."],
+        notes:
+          scene === "streamed"
+            ? ["The dataset is streamed: 800190 rows to train on."]
+            : ["3 rows appear twice."],
         splits: { train: 410, validation: 51, test: 51 },
         sources: [],
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
     renderRow: async ({ row, given }) => ({
-      ...{ row, rowCount: 512, limit: 64 },
+      ...{ row, rowCount: 512, ofFirst: scene === "streamed", limit: 64 },
       ...(given["dataset_name"] === "arithmetic"
         ? SUM
         : { reference: null, question: null, texts: [{ title: "", tokens: 27, pieces: PIECES }] }),
@@ -265,8 +302,8 @@ export function standIn(
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
     planMemory: async () => PLAN,
-    setHub: async () => ({}),
-    planDownload: async () => ({ parts: [], total: 0 }),
+    adviseMemory: async () => ({ advice: [] }),
+    ...hubHandlers(scene),
     start: async () => {
       await wait(300);
       return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
@@ -291,6 +328,13 @@ export function standIn(
     checkpoints: async () => ({ checkpoints: checkpoints(steps) }),
     deleteCheckpoint: async () => ({}),
     exportAdapter: async () => ({ fileName: "quiet-otter-adapter.zip", blob: new Blob(["zip"]) }),
+    planExport: async () => EXPORT_PLAN,
+    exportFile: async ({ kind }) => {
+      const names = { adapter: "adapter.zip", model: "model.zip", merged: "merged.zip", gguf: "lora.gguf" };
+      return { fileName: `quiet-otter-${names[kind]}`, bytes: 3, blob: new Blob(["zip"]) };
+    },
+    uploadRun: async ({ repo }) => ({ repo: `ada/${repo}`, url: `https://huggingface.co/ada/${repo}` }),
+    cancelExport: async () => ({}),
     exportMetrics: async ({ format }) => ({
       fileName: `quiet-otter-metrics.${format}`,
       blob: new Blob(["{}"]),
@@ -331,7 +375,7 @@ export function standIn(
         status: { state: "preparing", what: "data", done: 512, total: 512, unit: "rows" },
       });
       emit({ type: "status", runId: "r1", status });
-      if (state === "preparing") return;
+      if (state === "preparing") return emit(arriving);
       emit({
         type: "progress",
         runId: "r1",
@@ -341,7 +385,7 @@ export function standIn(
           epoch: 1.34,
           tokensPerSecond: 1240,
           secondsLeft: 65,
-          gpuBytes: 84_000_000,
+          gpuPeakBytes: 77_900_000,
         },
       });
     }, 300);
