@@ -113,6 +113,8 @@ async function alignTuneYaml({ config, readText }: ClusterInput, heldOut: boolea
     split: "train",
     config_name: null,
     column_mapping: null,
+    more_datasets: [],
+    dataset_weight: 1,
     text_column: null,
     processing_fn: null,
     system_prompt: null,

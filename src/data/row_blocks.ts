@@ -98,6 +98,8 @@ async function readBlock(block: Block, before: number, where: string): Promise<R
     get full() {
       return rows.length >= block.rows;
     },
+    wanted: (count) => ({ from: 0, to: count }),
+    pass: () => {},
     row(line, row) {
       rows.push(row);
       lines.push(before + line);

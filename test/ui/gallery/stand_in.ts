@@ -98,6 +98,7 @@ const ARITHMETIC: DataPreview = {
   problemTotal: 0,
   notes: [],
   splits: { train: 922, validation: 51, test: 51 },
+  sources: [],
   lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
 };
 const SUM: Omit<RenderedRowData, "row" | "rowCount" | "ofFirst" | "limit"> = {
@@ -342,6 +343,7 @@ export function standIn(
             ? ["The dataset is streamed: 800190 rows to train on."]
             : ["3 rows appear twice."],
         splits: { train: 410, validation: 51, test: 51 },
+        sources: [],
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
