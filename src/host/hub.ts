@@ -194,7 +194,7 @@ function sourceOf(
     ...{ what, host: base.host, name: path, hash, onNote },
     // Of the weights of a model all is read, however large they are.
     wholeUpTo: repository.kind === "models" ? Number.POSITIVE_INFINITY : keepUpTo,
-    stream: (span) => streamSpan(url, options, { name: what, size }, span),
+    stream: (span, signal) => streamSpan(url, { ...options, signal }, { name: what, size }, span),
     readThrough: async (start, end) => {
       direct ??= openUnkept(connection, repository, file);
       const asset = await direct;

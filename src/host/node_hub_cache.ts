@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import type { Span } from "../lib/spans.ts";
 import { inTurn } from "../lib/turns.ts";
 import {
@@ -197,7 +197,7 @@ async function openKept(folder: string, pointer: string, size: number, hash: Fil
     keep: async ([, end]) => {
       here = end;
     },
-    digest: (kind) => digest(kind, size, read),
+    digest: (kind, signal) => digest(kind, size, read, signal),
     complete: async () => {
       await handle?.sync();
       await close();
@@ -246,10 +246,14 @@ async function digest(
   kind: FileHash["kind"],
   size: number,
   read: (start: number, end: number) => Promise<Uint8Array>,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const hash = createHash(kind === "git" ? "sha1" : "sha256");
   if (kind === "git") hash.update(`blob ${size}\0`);
-  for (let at = 0; at < size; at += BLOCK) hash.update(await read(at, Math.min(size, at + BLOCK)));
+  for (let at = 0; at < size; at += BLOCK) {
+    refuseIfCancelled(signal);
+    hash.update(await read(at, Math.min(size, at + BLOCK)));
+  }
   return hash.digest("hex");
 }
 
