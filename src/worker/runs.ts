@@ -1,3 +1,4 @@
+import { settleRevisions } from "../api/settle_revisions.ts";
 import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { AppError } from "../lib/errors.ts";
@@ -89,6 +90,10 @@ export class Runs {
   /** Throws when another run is going or being prepared; a run that stands still makes room. */
   async #makeRoom(): Promise<void> {
     this.#refuseWhilePreparing();
+    await this.#closeIdle();
+  }
+
+  async #closeIdle(): Promise<void> {
     const session = this.#session;
     if (!session) return;
     if (session.isBusy) {
@@ -112,6 +117,7 @@ export class Runs {
     });
     this.#preparing = { runId, name, config, abort, ended };
     try {
+      await this.#closeIdle();
       const onLost = (lost: Session) => void this.#revive(lost);
       this.#session = await Session.prepare(this.#context, { ...options, onLost }, abort.signal);
       return this.#session;
@@ -141,14 +147,14 @@ export class Runs {
     registerFiles(host, params.files);
     const { config: resolved } = await requireConfig(params);
     const name = params.name ?? memorableName();
+    await this.#makeRoom();
     const { adapter_name_or_path: adapter } = resolved;
-    const config: RunConfig = {
+    const config = await settleRevisions(host, {
       ...resolved,
       run_name: name,
       adapter_name_or_path: await settleRunAdapter(host.checkpoints, database, adapter),
-    };
+    });
     const runId = crypto.randomUUID();
-    await this.#makeRoom();
     const configText = exportYaml({ ...config });
     const { skipBadRows, unkept = false } = params;
     const session = await this.#prepare({
