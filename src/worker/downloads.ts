@@ -137,8 +137,9 @@ export async function fetchForChat(
   downloads: Downloads,
   name: string,
   revision: string | null,
-  options: FetchOptions = {},
 ): Promise<readonly string[]> {
+  // Nothing is trained, so there is nothing to decide: what does not fit is read and not kept.
+  const options = { unkept: true };
   return fetchAll(
     downloads,
     await ofModel(host, name, revision, await host.openModel(name, revision)),

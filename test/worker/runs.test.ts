@@ -2,9 +2,10 @@ import "fake-indexeddb/auto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createBrowserHost } from "../../src/host/browser.ts";
 import type { WorkerEvent } from "../../src/protocol/messages.ts";
+import type { GivenSettings } from "../../src/protocol/values.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { listRuns } from "../../src/storage/runs.ts";
-import { Downloads } from "../../src/worker/downloads.ts";
+import { Downloads, fetchForChat } from "../../src/worker/downloads.ts";
 import { library } from "../../src/worker/hub_requests.ts";
 import { Runs } from "../../src/worker/runs.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../host/file_system.ts";
@@ -19,9 +20,16 @@ let count = 0;
 beforeAll(async () => {
   const files = { "config.json": text('{"model_type":"bert"}'), "model.safetensors": WEIGHTS };
   const rows = { "train.jsonl": text('{"prompt":"a","completion":"b"}\n') };
+  const small = { ...files, "model.safetensors": text("small") };
+  const adapter = { "adapter_config.json": text("{}"), "adapter_model.safetensors": text("small") };
   hub = await startHub([
     { kind: "models", id: "me/large", files },
+    { kind: "models", id: "me/other", files: small },
+    { kind: "models", id: "me/reward", files: small },
+    // Its base's configuration lies beside it, as some programs save it.
+    { kind: "models", id: "me/adapter", files: { ...adapter, "config.json": text("{}") } },
     { kind: "datasets", id: "me/rows", files: rows },
+    { kind: "datasets", id: "me/held-out", files: rows },
   ]);
 });
 beforeEach(() => {
@@ -52,8 +60,10 @@ async function opened() {
   const sandbox = { open: host.userCode, attach: () => {} } as never;
   const runs = new Runs({ host, database, emit, sandbox, downloads });
   const given = { model_name: "me/large", dataset_name: "me/rows" };
-  const start = (more: { unkept?: boolean } = {}) =>
-    runs.start({ given, recipe: null, files: {}, name: null, skipBadRows: false, ...more });
+  const start = ({ unkept = false, more = {} }: { unkept?: boolean; more?: GivenSettings } = {}) =>
+    runs.start({
+      ...{ given: { ...given, ...more }, recipe: null, files: {}, name: null, skipBadRows: false, unkept },
+    });
   /** Its start is under way: half of the weights arrived, and no more come. */
   const stalled = async () => {
     hub.fault = ({ at }) => (at === "storage" ? "stalled" : undefined);
@@ -69,7 +79,7 @@ async function opened() {
     await expect.poll(largest, { interval: 2 }).toBe(WEIGHTS.length / 2);
     return { runId: event.runId, ended };
   };
-  return { runs, host, events, database, start, stalled };
+  return { runs, host, downloads, events, database, start, stalled };
 }
 
 describe("a run that is being prepared", () => {
@@ -124,5 +134,45 @@ describe("a download that the storage has no room for", () => {
     expect(hub.seen.filter(({ at }) => at === "storage")).toEqual([]);
     await expect(start({ unkept: true })).rejects.toThrow(/model.safetensors: its header/);
     expect((await library(host)).entries).toEqual([]);
+  });
+
+  it("goes on without being kept when the storage is full before its time, and says so", async () => {
+    const { host, downloads } = await opened();
+    const { estimate } = system.storage as { estimate: () => Promise<unknown> };
+    Object.assign(system.storage as object, { estimate: async () => ({ usage: 0, quota: 1e9 }) });
+    system.quota = 2_000_000;
+    const notes = await fetchForChat(host, downloads, "me/large", null);
+    expect(notes).toEqual([
+      expect.stringMatching(/^me\/large is kept only in part: .* no room .* 1\.0 MB, is read from the hub/),
+    ]);
+    const weights = await (await host.openModel("me/large")).open("model.safetensors");
+    expect(await weights?.read(2_900_000, 2_900_003)).toEqual(new Uint8Array(3));
+    expect(weights?.stored?.bytes()).toBeLessThan(2_000_000);
+    Object.assign(system.storage as object, { estimate });
+  });
+});
+
+describe("what a chat and a run read of hubs beside the model", () => {
+  it("is kept: adapter, reward model, evaluation data, and a model alone", async () => {
+    const { host, downloads, start } = await opened();
+    expect(await fetchForChat(host, downloads, "me/other", null)).toEqual([]);
+    const more = { ...{ adapter_name_or_path: "me/adapter", eval_dataset_name: "me/held-out" } };
+    const ppo = { algorithm: "ppo", reward_model_name: "me/reward", rewards: ["reward_model"] };
+    await expect(start({ more: { ...more, ...ppo } })).rejects.toThrow(/model.safetensors: its header/);
+    const { entries } = await library(host);
+    const ids = ["me/adapter", "me/held-out", "me/large", "me/other", "me/reward", "me/rows"];
+    expect(entries.map(({ id }) => id).sort()).toEqual(ids);
+    expect(entries.every(({ complete }) => complete)).toBe(true);
+    const adapter = entries.find(({ id }) => id === "me/adapter");
+    expect(adapter?.files.map(({ name }) => name)).toEqual([
+      "adapter_config.json",
+      "adapter_model.safetensors",
+    ]);
+    // With the hub gone all of it is still here.
+    hub.fault = () => ({ status: 503 });
+    hub.seen.length = 0;
+    await expect(start({ more: { ...more, ...ppo } })).rejects.toThrow(/model.safetensors: its header/);
+    expect(await fetchForChat(host, downloads, "me/other", null)).toEqual([]);
+    expect(hub.seen).toEqual([]);
   });
 });
