@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
-import { HUB_ENDPOINT, hubId } from "../lib/hub.ts";
+import { HUB_ENDPOINT, hubId, isRevision } from "../lib/hub.ts";
 import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
 import type { HubOptions } from "./hub_connection.ts";
@@ -107,6 +107,7 @@ async function cached(cache: string, name: string, revision?: string | null): Pr
     return { commit: "", places: [] };
   const folder = join(cache, `models--${owner}--${repository}`);
   const wanted = at ?? revision ?? "main";
+  if (hubId(name) === undefined || !isRevision(wanted)) return { commit: "", places: [] };
   const commit = await commitOf(folder, wanted);
   return { commit, places: [join(folder, "snapshots", commit)] };
 }
