@@ -238,7 +238,13 @@ export function wantedOf({ details }: Pick<Failure, "details">): Named | null {
 }
 
 /** A hub that does not know who asks (401), and one that knows and says no (403), need other steps. */
-function accessTitle({ status, gated, hasToken }: Failure["details"]): Pick<ErrorText, "title"> | undefined {
+function accessTitle({
+  host,
+  status,
+  gated,
+  hasToken,
+}: Failure["details"]): Pick<ErrorText, "title"> | undefined {
+  if (status === 403 && hasToken === false && gated !== true) return { title: `${host} refuses this` };
   if (status === 403)
     return {
       title: gated === true ? "Your account is not let in yet" : "Your token does not reach this repository",
