@@ -190,7 +190,7 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
   };
   if (code === "access-denied") return { ...text, ...(accessTitle(details) ?? {}) };
   if (code === "file-invalid" && typeof host === "string")
-    return { ...text, advice: AGAIN, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
+    return { ...text, advice: ANEW, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
   if (code === "file-missing" && typeof host === "string" && typeof id === "string")
     return {
       title: `${host} does not have this name`,
@@ -213,6 +213,9 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
 }
 
 const AGAIN = "What has arrived is kept; the next try goes on from there.";
+
+/** Of a file that is not as the hub says nothing can be gone on from. */
+const ANEW = "The next try fetches it anew. Everything else that has arrived is kept.";
 
 /** Seconds to wait where a server says that it is too busy and not how long. */
 const ASSUMED_WAIT = 60;
