@@ -79,7 +79,7 @@ async function retried(where: Locator, title: string | RegExp): Promise<void> {
 /** The files of the adapter that a run ended with, by their names. */
 async function trained(): Promise<Record<string, Uint8Array>> {
   const { page } = app;
-  await page.getByRole("heading", { name: "Done. 1 step was made." }).waitFor(WAIT);
+  await page.getByRole("heading", { name: "Done. 2 steps were made." }).waitFor(WAIT);
   const waiting = page.waitForEvent("download");
   await page
     .getByRole("button", { name: /Download adapter/ })
@@ -175,7 +175,7 @@ describe("a model and data of a hub", () => {
 
   it("train although the download breaks off: Retry fetches what is missing", async () => {
     const { page } = app;
-    const settings = { max_steps: "1", batch_size: "2", max_seq_length: "64" };
+    const settings = { max_steps: "2", batch_size: "2", max_seq_length: "64" };
     for (const [key, value] of Object.entries(settings)) await page.locator(`#setting-${key}`).fill(value);
     const shard = shards["model-00002-of-00002.safetensors"] ?? new Uint8Array();
     const shardPath = `/${digest("sha1", shard)}`;
@@ -194,7 +194,12 @@ describe("a model and data of a hub", () => {
     first = await trained();
     const asset = memoryAsset("adapter", new Uint8Array(first["adapter_model.safetensors"] ?? []));
     // Two layers of seven projections, A and B each.
-    expect((await readSafetensors(asset)).tensors.size).toBe(28);
+    const { tensors } = await readSafetensors(asset);
+    expect(tensors.size).toBe(28);
+    const learned = await tensors
+      .get("base_model.model.model.layers.1.mlp.down_proj.lora_B.weight")
+      ?.floats();
+    expect(learned?.some((value) => value !== 0)).toBe(true);
     const asked = hub.seen.slice(before).filter(({ at }) => at === "storage");
     expect(asked.map(({ path }) => path)).toEqual([shardPath]);
     const broken = hub.seen.slice(0, before).findLast(({ path }) => path === shardPath);
