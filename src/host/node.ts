@@ -139,12 +139,22 @@ async function downloaded(
   const { commit, places } = await cached(cache, name, revision);
   const folder = await findFolder(places, name);
   if (folder === undefined) return undefined;
-  return hub === undefined || (await hasWeights(folder)) ? { ...folder, revision: commit } : undefined;
+  if (await hasWeights(folder)) return { ...folder, revision: commit };
+  if (hub !== undefined) return undefined;
+  // Only an index says which weights there should be.
+  if (!(await folder.list()).includes(INDEX)) return { ...folder, revision: commit };
+  throw new AppError(
+    "file-missing",
+    `${name} was downloaded in part only, and HF_HUB_OFFLINE says that nothing is to be fetched. Unset it once, with a network, to download the rest.`,
+    { details: { name, looked: places } },
+  );
 }
+
+const INDEX = "model.safetensors.index.json";
 
 async function hasWeights(folder: Folder): Promise<boolean> {
   const files = await folder.list();
-  const index = await folder.open("model.safetensors.index.json");
+  const index = await folder.open(INDEX);
   if (index === undefined || files.includes("model.safetensors"))
     return files.some((file) => file.endsWith(".safetensors"));
   const { weight_map: shards = {} } = JSON.parse(await assetText(index)) as {

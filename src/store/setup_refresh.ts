@@ -1,3 +1,4 @@
+import type { ResolvedSettings } from "../protocol/setup.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { noteError, useApp } from "./app.ts";
 import { request } from "./client.ts";
@@ -86,7 +87,10 @@ async function refresh(): Promise<void> {
     const values = plainValues(resolved);
     // Data and memory are only read for settings that could run.
     if (resolved.issues.length === 0) await refreshData(mine, values, files);
-    else setStale();
+    else {
+      setStale();
+      await refreshFacts(mine, values, files, resolved);
+    }
   } catch (error) {
     if (mine === version) useSetup.setState({ resolved: { state: "failed", error: noteError(error) } });
   }
@@ -94,10 +98,25 @@ async function refresh(): Promise<void> {
 
 /** What was read of the data stays in sight while a setting is being corrected. */
 function setStale(): void {
-  useSetup.setState(({ preview, plan }) => ({
+  useSetup.setState(({ download, preview, plan }) => ({
+    download: download.state === "loading" ? EMPTY : download,
     preview: preview.state === "loading" ? EMPTY : preview,
     plan: plan.state === "loading" ? EMPTY : plan,
   }));
+}
+
+/** What a name is of is told while other settings are still missing: a model is looked at before its data is chosen. */
+async function refreshFacts(
+  mine: number,
+  values: GivenSettings,
+  files: PickedFiles,
+  { issues }: ResolvedSettings,
+): Promise<void> {
+  const catalog = shown(useApp.getState().catalog);
+  if (issues.some(({ path }) => path === "model_revision")) return;
+  const wrong = issues.map(({ path }) => values[path]);
+  const names = hubNames(values, files, catalog).filter((name) => !wrong.includes(name));
+  if (names.length > 0) await askNames(mine, values, names);
 }
 
 const fileMark = ({ dataset, dataFolder, model, modelName }: PickedFiles): string =>
@@ -131,17 +150,27 @@ async function refreshData(mine: number, values: GivenSettings, files: PickedFil
   await showRow(row, true);
 }
 
-/** What the hub says of the names and their files, and whether the data may be read now. */
-async function readDownload(mine: number, values: GivenSettings, names: readonly string[]): Promise<boolean> {
-  if (!opened) return false;
+/** What the hub says of the names: the first failure, and undefined when the document is another one by now. */
+async function askNames(
+  mine: number,
+  values: GivenSettings,
+  names: readonly string[],
+): Promise<Failure | null | undefined> {
+  if (!opened) return undefined;
   const asking = names.join("\n");
   if (asking !== askedNames) await new Promise((resolve) => setTimeout(resolve, NAME_MS));
-  if (mine !== version) return false;
+  if (mine !== version) return undefined;
   askedNames = asking;
-  const { given, recipe, files } = documentOf(useSetup.getState());
-  useSetup.setState((state) => ({ download: loadingFrom(state.download) }));
   const refused = await readFacts(values, names, `${useHub.getState().address} ${tokenMark()}`);
-  if (mine !== version) return false;
+  return mine === version ? refused : undefined;
+}
+
+/** What the hub says of the names and their files, and whether the data may be read now. */
+async function readDownload(mine: number, values: GivenSettings, names: readonly string[]): Promise<boolean> {
+  const { given, recipe, files } = documentOf(useSetup.getState());
+  if (opened) useSetup.setState((state) => ({ download: loadingFrom(state.download) }));
+  const refused = await askNames(mine, values, names);
+  if (refused === undefined) return false;
   if (refused) return notReadable(refused);
   try {
     const value = await request("planDownload", { given, recipe, files });

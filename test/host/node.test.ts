@@ -87,6 +87,9 @@ describe("names", () => {
     expect(await (await host.openModel("Qwen/Qwen3-0.6B")).list()).toEqual(["abc"]);
     expect(await (await host.openAdapter("Qwen/Qwen3-0.6B@def")).list()).toEqual(["def"]);
     await expect(host.openModel("Qwen/Qwen3-4B")).rejects.toThrow(join(dir, "hub/models--Qwen--Qwen3-4B"));
+    const index = JSON.stringify({ weight_map: { a: "model-00001-of-00002.safetensors" } });
+    await writeFile(join(repository, "snapshots/abc/model.safetensors.index.json"), index);
+    await expect(host.openModel("Qwen/Qwen3-0.6B")).rejects.toThrow(/in part only, and HF_HUB_OFFLINE/);
   });
 
   it("that are not there say where they were looked for", async () => {

@@ -61,6 +61,7 @@ describe("what a hub refused", () => {
     expect(titleOf({ status: 401, hasToken: true })).toBe("The hub does not accept your token");
     expect(titleOf({ status: 403, gated: true })).toBe("Your account is not let in yet");
     expect(titleOf({ status: 403, gated: false })).toBe("Your token does not reach this repository");
+    expect(titleOf({ ...at, status: 403, hasToken: false })).toMatch(/ refuses this$/);
     expect(kindsOf("access-denied", { status: 401 })).toContain("access");
   });
 

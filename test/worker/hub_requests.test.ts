@@ -65,7 +65,12 @@ describe("a model", () => {
   });
 
   it.each([
-    ["me/moe", "qwen3_moe", /type "qwen3_moe" are not supported/, "qwen3"],
+    [
+      "me/moe",
+      "qwen3_moe",
+      /type "qwen3_moe" are not supported\. The nearest supported architecture is qwen3/,
+      "qwen3",
+    ],
     ["me/bin", "qwen3", /no weights in safetensors/, undefined],
     ["me/adapter", null, /It is an adapter/, undefined],
   ])("that cannot be trained says why: %s", async (name, modelType, reason, near) => {

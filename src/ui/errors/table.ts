@@ -198,7 +198,7 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
   if (code === "access-denied") return { ...text, ...(accessTitle(details) ?? {}) };
   if (details["canGoOn"] === true) return NO_ROOM;
   if (code === "file-invalid" && typeof host === "string")
-    return { ...text, advice: AGAIN, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
+    return { ...text, advice: ANEW, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
   if (code === "file-missing" && typeof host === "string" && typeof id === "string")
     return {
       title: `${host} does not have this name`,
@@ -221,6 +221,9 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
 }
 
 const AGAIN = "What has arrived is kept; the next try goes on from there.";
+
+/** Of a file that is not as the hub says nothing can be gone on from. */
+const ANEW = "The next try fetches it anew. Everything else that has arrived is kept.";
 
 /** Seconds to wait where a server says that it is too busy and not how long. */
 const ASSUMED_WAIT = 60;
@@ -246,7 +249,13 @@ export function wantedOf({ details }: Pick<Failure, "details">): Named | null {
 }
 
 /** A hub that does not know who asks (401), and one that knows and says no (403), need other steps. */
-function accessTitle({ status, gated, hasToken }: Failure["details"]): Pick<ErrorText, "title"> | undefined {
+function accessTitle({
+  host,
+  status,
+  gated,
+  hasToken,
+}: Failure["details"]): Pick<ErrorText, "title"> | undefined {
+  if (status === 403 && hasToken === false && gated !== true) return { title: `${host} refuses this` };
   if (status === 403)
     return {
       title: gated === true ? "Your account is not let in yet" : "Your token does not reach this repository",
