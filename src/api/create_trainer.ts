@@ -5,15 +5,17 @@ import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig, Settings } from "../config/fields.ts";
 import { parseConfig } from "../config/parse_config.ts";
 import { type ImportReview, readSettings } from "../config/read_settings.ts";
-import { type Origin, resolveOrThrow } from "../config/resolve.ts";
+import { type Origin, resolve, resolveOrThrow } from "../config/resolve.ts";
 import type { Asset, Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { Generator } from "../rollout/generator.ts";
 import type { Sampling } from "../rollout/sampling.ts";
+import { openCheckpoint } from "../storage/checkpoints.ts";
 import { templateVariables } from "../trainer/template_use.ts";
 import type { Outcome, RunControl, RunEvents } from "../trainer/training_run.ts";
 import { type OpenTrainer, openTrainer } from "./open_trainer.ts";
 import { asTurns, promptIds } from "./sampler.ts";
+import { settleRevisions, withRevisionsOf } from "./settle_revisions.ts";
 
 /**
  * What programs call: AlignTune's `create_sft_trainer` and `create_rl_trainer`. Settings are given by their names, under any known spelling, or as
@@ -97,14 +99,15 @@ async function createTrainer(
   const named = readSettings(rest);
   const file = await readConfig(given, host, named.algorithm);
   const override = named.algorithm ? named : readSettings(rest, { algorithm: file?.algorithm });
-  const { config, origins, notes } = resolveOrThrow({ override, file });
-  const refusal = refuse(config, origins["algorithm"]?.source !== "default");
+  const { config: asked, origins, notes } = resolveOrThrow({ override, file });
+  const refusal = refuse(asked, origins["algorithm"]?.source !== "default");
   if (refusal !== undefined) {
     throw new AppError("config-invalid", refusal, { details: { key: "algorithm" } });
   }
   const steps = resume ? await host.checkpoints.steps(run) : [];
   if (resume && steps.length === 0)
     throw new AppError("checkpoint-invalid", `${run} has no checkpoint to resume from.`);
+  const config = await settled(host, run, asked, steps.at(-1));
   const nothing = () => {};
   const opened = await openTrainer({
     ...{ host, config, configText: exportYaml({ ...config }), run, skipBadRows, resumeStep: steps.at(-1) },
@@ -132,6 +135,19 @@ async function createTrainer(
     saveModel: () => opened.exportAssets(),
     close: () => opened.close(),
   };
+}
+
+/** With the commits that the run has, or, when it begins, will have. */
+async function settled(
+  host: Host,
+  run: string,
+  asked: RunConfig,
+  resumeStep: number | undefined,
+): Promise<RunConfig> {
+  if (resumeStep === undefined) return settleRevisions(host, asked);
+  const { state } = await openCheckpoint(host.checkpoints, run, resumeStep);
+  const { config: saved } = resolve({ file: parseConfig(state.config) });
+  return saved === undefined ? asked : withRevisionsOf(saved, asked);
 }
 
 /** What was read otherwise than it was written, and what has no meaning here. */

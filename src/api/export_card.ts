@@ -39,6 +39,7 @@ export function runCard({ config, place, device, steps, log }: RunFacts): Export
   return {
     run: config.run_name ?? "run",
     baseModel: config.model_name,
+    baseRevision: config.model_revision,
     algorithm: config.algorithm,
     algorithmLabel: ALGORITHM_TITLES[config.algorithm],
     datasets:

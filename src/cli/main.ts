@@ -125,14 +125,27 @@ async function run([command, ...rest]: readonly string[], output: Output): Promi
   }
 }
 
+/** Ctrl-C while files are downloaded ends at once, and says what is kept; what else it means is for the commands. */
+function endDownloads({ downloads }: Output): void {
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      const kept = downloads.unfinished();
+      if (kept !== undefined) console.error(kept);
+      if (kept !== undefined || process.listenerCount(name) === 1) process.exit(130);
+    });
+  }
+}
+
 const json = process.argv.includes("--json");
 // `--json` and `--help` may stand before the command.
 const words = process.argv.slice(2);
 const ahead = words.findIndex((word) => word !== "--json");
 const argv = ahead > 0 ? [...words.slice(ahead), ...words.slice(0, ahead)] : words;
+const output = createOutput(json);
+endDownloads(output);
 try {
-  process.exit(await run(argv, createOutput(json)));
+  process.exit(await run(argv, output));
 } catch (error) {
-  reportError(error, json);
+  reportError(error, json, output.downloads);
   process.exit(exitCodeOf(error));
 }

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { createDownloads, type Downloads } from "./downloads.ts";
 import { nonFinite } from "./run_folder.ts";
 
 /** What a command prints: sentences for people, or one JSON object a line with --json. */
@@ -9,10 +10,20 @@ export interface Output {
   emit(value: Readonly<Record<string, unknown>>, text?: string): void;
   /** A piece of a text that is still being made, for people. */
   stream(text: string): void;
+  /** How far the files are that come from a hub. */
+  readonly downloads: Downloads;
 }
 
 export function createOutput(json: boolean): Output {
+  // A line that is written anew is none of the result.
+  const isTerminal = !json && process.stderr.isTTY;
+  const stream = isTerminal ? process.stderr : process.stdout;
   return {
+    downloads: createDownloads({
+      kind: json ? "json" : isTerminal ? "terminal" : "log",
+      write: (text) => void stream.write(text),
+      now: () => performance.now(),
+    }),
     say: (text) => {
       if (!json) console.log(text);
     },
@@ -48,14 +59,19 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof AppError && REFUSED.has(error.code) ? 2 : 1;
 }
 
-/** What happened, and for bugs where. */
-export function reportError(error: unknown, json: boolean): void {
+/** What happened, and for bugs where; and what is kept of a download that it ended. */
+export function reportError(error: unknown, json: boolean, { unfinished }: Downloads): void {
   const known = error instanceof AppError;
+  const left = unfinished();
+  // What has another content than it should have was deleted.
+  const kept = known && error.code === "file-invalid" ? undefined : left;
   const message = error instanceof Error ? error.message : String(error);
   if (json) {
     const code = known ? error.code : "internal";
-    console.log(JSON.stringify({ error: { code, message, details: known ? error.details : {} } }));
+    const details = known ? error.details : {};
+    console.log(JSON.stringify({ error: { code, message, details, ...(kept !== undefined && { kept }) } }));
   } else {
     console.error(known ? `Error: ${message}` : error);
+    if (kept !== undefined) console.error(kept);
   }
 }

@@ -5,9 +5,10 @@ import { ADAPTER_CONFIG, readAdapter } from "../formats/adapter.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { openModelFolder } from "../formats/model_folder.ts";
 import type { Folder } from "../host/host.ts";
-import { createNodeHost, hubFromEnvironment } from "../host/node.ts";
+import { createNodeHost } from "../host/node.ts";
 import { nodeFolder } from "../host/node_files.ts";
 import { AppError } from "../lib/errors.ts";
+import { type Downloads, toldHub } from "./downloads.ts";
 import { loadConfig } from "./load_config.ts";
 import { publicDir } from "./public_dir.ts";
 import { CONFIG, METRICS, rowsUntil } from "./run_folder.ts";
@@ -16,11 +17,15 @@ import { CONFIG, METRICS, rowsUntil } from "./run_folder.ts";
  * A run from its folder, or from one of its checkpoint-STEP folders: the adapter and its base, or the model that was trained
  * whole. Throws `file-missing` when the folder is none of these, and what its files are refused for.
  */
-export async function openSavedRun(dir: string, base: string | undefined): Promise<SavedRun> {
+export async function openSavedRun(
+  dir: string,
+  base: string | undefined,
+  downloads: Downloads,
+): Promise<SavedRun> {
   const { result, runDir, step } = await placesOf(dir);
   const { config, text } = await loadConfig({ file: join(runDir, CONFIG) });
   const adapter = (await result.open(ADAPTER_CONFIG)) ? await readAdapter(result) : undefined;
-  const host = createNodeHost({ publicDir: publicDir(), hub: hubFromEnvironment(), runDir: () => runDir });
+  const host = createNodeHost({ publicDir: publicDir(), hub: toldHub(downloads), runDir: () => runDir });
   const revision = base === undefined ? config.model_revision : null;
   const folder = adapter ? await host.openModel(base ?? config.model_name, revision) : result;
   const model = await openModelFolder(folder);

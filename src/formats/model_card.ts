@@ -21,6 +21,8 @@ export interface ModelCard {
   readonly run: string;
   /** A Hugging Face id, or the name of a folder. */
   readonly baseModel: string | null;
+  /** The commit of it that was trained. */
+  readonly baseRevision?: string | null;
   /** The algorithm's key, such as `dr_grpo`. */
   readonly algorithm: string;
   /** The same for people, such as `Dr. GRPO`. */
@@ -62,11 +64,12 @@ const LORA_PAPER =
 export function formatModelCard(card: ModelCard): string {
   const title = oneLine(card.run);
   const base = card.baseModel === null ? "its base model" : `\`${oneLine(card.baseModel)}\``;
+  const at = card.baseRevision ? ` (revision \`${oneLine(card.baseRevision)}\`)` : "";
   const data = card.datasets.map((name) => `\`${oneLine(name)}\``).join(", ");
   const sections = [
     `---\n${frontMatter(card)}---`,
     `# ${title}`,
-    `${WHAT[card.kind]} ${base}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
+    `${WHAT[card.kind]} ${base}${at}, trained with ${card.algorithmLabel}${data ? ` on ${data}` : ""}.`,
     ...(card.merge ? [mergeSentence(card.merge)] : []),
     "## Quick start",
     "With this folder as the working directory:",

@@ -15,8 +15,8 @@ export interface Asset {
   readonly stored?: {
     /** How many of its bytes are here. */
     bytes(): number;
-    /** Brings all of it here. Throws `storage-full`, `network`, `file-invalid`. */
-    fetch(): Promise<void>;
+    /** Brings all of it here; when it is cancelled, what arrived stays. Throws `storage-full`, `network`, `file-invalid`, `cancelled`. */
+    fetch(signal?: AbortSignal): Promise<void>;
     /** From now on what is not here is read without being kept. */
     leave(): void;
   };

@@ -1,5 +1,5 @@
 import { AppError, invariant } from "../lib/errors.ts";
-import { hubId } from "../lib/hub.ts";
+import { hubId, isRevision } from "../lib/hub.ts";
 import { sizeOf } from "../lib/spans.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder } from "./host.ts";
 import { type Connection, connect, type HubOptions, textOf, whoAmI } from "./hub_connection.ts";
@@ -109,6 +109,11 @@ function askedFor(
     throw new AppError("file-missing", `"${name}" is no name of the hub: those have the form owner/name.`);
   }
   const given = id.revision ?? revision ?? null;
+  if (given !== null && !isRevision(given)) {
+    throw new AppError("config-invalid", `"${given}" is no revision: those are branches, tags and commits.`, {
+      details: { key: "model_revision", revision: given },
+    });
+  }
   return { endpoint, kind, id: id.id, revision: given === "main" ? null : given };
 }
 
@@ -194,7 +199,7 @@ function sourceOf(
     ...{ what, host: base.host, name: path, hash, onNote },
     // Of the weights of a model all is read, however large they are.
     wholeUpTo: repository.kind === "models" ? Number.POSITIVE_INFINITY : keepUpTo,
-    stream: (span) => streamSpan(url, options, { name: what, size }, span),
+    stream: (span, signal) => streamSpan(url, { ...options, signal }, { name: what, size }, span),
     readThrough: async (start, end) => {
       direct ??= openUnkept(connection, repository, file);
       const asset = await direct;

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { globOf } from "./glob.ts";
 import type { DatasetAsset, DatasetPart } from "./host.ts";
 
 /** What is needed of a dataset repository to find the files of a split. */
@@ -110,23 +111,33 @@ async function frontMatter(readme: string | undefined): Promise<unknown> {
   const [, text] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(readme ?? "") ?? [];
   if (text === undefined) return undefined;
   const { parseDocument } = await import("yaml");
-  const document = parseDocument(text, { logLevel: "silent" });
-  return document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown);
+  try {
+    const document = parseDocument(text, { logLevel: "silent" });
+    return document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown);
+  } catch {
+    // Aliases that grow without end, or nesting that is too deep: it declares nothing that can be read.
+    return undefined;
+  }
 }
+
+/** What YAML has for a name: text, or a number or word that it took for a value. */
+const plainText = (value: unknown): string | undefined =>
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value)
+    : undefined;
+const nameOf = (value: unknown, otherwise: string): string => plainText(value) ?? otherwise;
 
 /** `configs: [{config_name, data_files, data_dir, default}]`; undefined when none of it names files that there are. */
 function readConfigs(front: unknown, data: readonly string[]): Found | undefined {
   const configs = isMapping(front) ? asList(front["configs"] ?? []).filter(isMapping) : [];
   const layout = new Map(
     configs
-      .map((config) => [String(config["config_name"] ?? "default"), splitsOf(config, data)] as const)
+      .map((config) => [nameOf(config["config_name"], "default"), splitsOf(config, data)] as const)
       .filter(([, splits]) => splits.size > 0),
   );
   const marked = configs.find((config) => config["default"] === true)?.["config_name"];
-  const names = configs.map((config) => String(config["config_name"] ?? "default"));
-  return layout.size === 0
-    ? undefined
-    : { layout, fallback: marked === undefined ? defaultOf(names) : String(marked) };
+  const names = configs.map((config) => nameOf(config["config_name"], "default"));
+  return layout.size === 0 ? undefined : { layout, fallback: plainText(marked) ?? defaultOf(names) };
 }
 
 function splitsOf(
@@ -155,8 +166,8 @@ function declaredSplits(
   const splits = new Map<string, readonly string[]>();
   const add = (split: string, patterns: unknown): void => {
     const found = asList(patterns).flatMap((pattern) => {
-      const matches = globOf(`${folder}${String(pattern).replace(/^\.\//, "")}`);
-      return data.filter((path) => matches.test(path));
+      const text = plainText(pattern);
+      return text === undefined ? [] : data.filter(globOf(`${folder}${text.replace(/^\.\//, "")}`));
     });
     const all = [...new Set([...(splits.get(split) ?? []), ...found])].sort();
     if (all.length > 0) splits.set(split, all);
@@ -164,44 +175,11 @@ function declaredSplits(
   if (isMapping(declared)) for (const [split, patterns] of Object.entries(declared)) add(split, patterns);
   else {
     for (const entry of asList(declared)) {
-      if (isMapping(entry)) add(String(entry["split"] ?? "train"), entry["path"]);
+      if (isMapping(entry)) add(nameOf(entry["split"], "train"), entry["path"]);
       else add("train", entry);
     }
   }
   return splits;
-}
-
-/** A shell pattern: ** any folders, * within one, ?, [set] and {one,other}. */
-function globOf(pattern: string): RegExp {
-  const source = pattern.replace(/^\.\//, "").replace(/\*\*\/|\*\*|[*?{},[\]]|[.+^$()|\\]/g, (sign) => {
-    switch (sign) {
-      case "**/":
-        return "(?:.*/)?";
-      case "**":
-        return ".*";
-      case "*":
-        return "[^/]*";
-      case "?":
-        return "[^/]";
-      case "{":
-        return "(?:";
-      case "}":
-        return ")";
-      case ",":
-        return "|";
-      case "[":
-      case "]":
-        return sign;
-      default:
-        return `\\${sign}`;
-    }
-  });
-  try {
-    return new RegExp(`^${source}$`);
-  } catch {
-    // A pattern that is none names no file.
-    return /^\b$/;
-  }
 }
 
 /** Words for a split in the names of files and folders, as the datasets library knows them. */

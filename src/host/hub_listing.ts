@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { hubId } from "../lib/hub.ts";
+import { hubId, isCommit, isPath } from "../lib/hub.ts";
 import { ask, type Connection } from "./hub_connection.ts";
 import type { Subject } from "./hub_errors.ts";
 import {
@@ -62,7 +62,7 @@ function readInfo(
 ): Repository {
   const info = (typeof answer === "object" && answer !== null ? answer : {}) as Info;
   const { id, sha, siblings } = info;
-  if (typeof sha !== "string" || !/^[\w-]+$/.test(sha) || !Array.isArray(siblings)) {
+  if (typeof sha !== "string" || !isCommit(sha) || !Array.isArray(siblings)) {
     throw new AppError("network", `${base.host} answered about ${asked} without saying which files it has.`, {
       details: { host: base.host, id: asked },
     });
@@ -79,16 +79,14 @@ function readInfo(
   };
 }
 
-/** A path that could lead out of its folder is none of a repository. */
-const isPath = (path: string): boolean =>
-  path !== "" && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-
-function readSibling(sibling: Sibling): RepositoryFile[] {
-  const { rfilename: path, size, lfs } = sibling;
+function readSibling(sibling: Sibling | null): RepositoryFile[] {
+  const { rfilename: path, size, lfs } = sibling ?? {};
   if (typeof path !== "string" || !isPath(path)) return [];
   const bytes = lfs?.size ?? size;
-  return [{ path, size: typeof bytes === "number" ? bytes : null, hash: hashOf(sibling) }];
+  return [{ path, size: isSize(bytes) ? bytes : null, hash: hashOf(sibling ?? {}) }];
 }
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 function hashOf({ blobId, lfs }: Sibling): FileHash | null {
   if (typeof lfs?.sha256 === "string" && /^[0-9a-f]{64}$/.test(lfs.sha256))

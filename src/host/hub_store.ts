@@ -86,7 +86,8 @@ export interface KeptFile {
   write(at: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Brings what was written to disk, and then counts the span as present. */
   keep(span: Span, etag: string | null): Promise<void>;
-  digest(kind: FileHash["kind"]): Promise<string>;
+  /** Throws `cancelled`. */
+  digest(kind: FileHash["kind"], signal?: AbortSignal): Promise<string>;
   /** All of it is here and right. */
   complete(): Promise<void>;
   /** Deletes it, so that it is fetched anew. */

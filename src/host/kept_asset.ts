@@ -1,4 +1,4 @@
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import { missingOf, type Span, sizeOf } from "../lib/spans.ts";
 import type { Asset } from "./host.ts";
 import type { FileHash, KeptFile } from "./hub_store.ts";
@@ -20,7 +20,7 @@ export interface KeptSource {
   readonly hash: FileHash | null;
   /** Files of up to this many bytes are fetched as a whole at the first read beyond their header. */
   readonly wholeUpTo: number;
-  stream(span: Span): AsyncIterable<Piece>;
+  stream(span: Span, signal: AbortSignal | undefined): AsyncIterable<Piece>;
   /** Reads without keeping, for when there is no room. */
   readThrough(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Bytes that are here, while the file is fetched as a whole. */
@@ -40,15 +40,16 @@ export function keptAsset(kept: KeptFile, source: KeptSource): Asset {
   const isHere = (span: Span) => kept.verified || missingOf(kept.present, span).length === 0;
   const isWhole = () => isHere([0, size]);
 
-  const bring = async (span: Span): Promise<void> => {
+  const bring = async (span: Span, signal?: AbortSignal): Promise<void> => {
     if (kept.verified || (isHere(span) && !isWhole())) return;
     const progress = () => {
       if (sizeOf([span]) === size) source.onProgress(sizeOf(kept.present));
     };
     await kept.writing(async () => {
       progress();
-      await fetchMissing(kept, source, span, progress);
-      await verifyIfWhole(kept, source);
+      await fetchMissing(kept, source, span, progress, signal);
+      refuseIfCancelled(signal);
+      await verifyIfWhole(kept, source, signal);
       progress();
     });
   };
@@ -70,7 +71,7 @@ export function keptAsset(kept: KeptFile, source: KeptSource): Asset {
     ...{ name: source.name, size },
     stored: {
       bytes: () => (kept.verified ? size : sizeOf(kept.present)),
-      fetch: () => bring([0, size]),
+      fetch: (signal) => bring([0, size], signal),
       leave: () => {
         isFull = true;
       },
@@ -90,12 +91,13 @@ async function fetchMissing(
   source: KeptSource,
   span: Span,
   onProgress: () => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const missing = missingOf(kept.present, span);
   const pieces = kept.isSequential ? [...missing] : missing.flatMap(cut);
   const work = async () => {
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift())
-      await fetchPiece(kept, source, piece, onProgress);
+      await fetchPiece(kept, source, piece, onProgress, signal);
   };
   const workers = Array.from({ length: kept.isSequential ? 1 : AT_ONCE }, () =>
     work().catch((cause: unknown) => {
@@ -118,6 +120,7 @@ async function fetchPiece(
   source: KeptSource,
   span: Span,
   onProgress: () => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   let from = span[0];
   let at = from;
@@ -128,7 +131,7 @@ async function fetchPiece(
     onProgress();
   };
   try {
-    for await (const piece of source.stream(span)) {
+    for await (const piece of source.stream(span, signal)) {
       await refuseChange(kept, source, piece.etag);
       etag = piece.etag;
       await kept.write(piece.at, piece.bytes);
@@ -155,9 +158,13 @@ async function refuseChange(
   );
 }
 
-async function verifyIfWhole(kept: KeptFile, { hash, what, host }: KeptSource): Promise<void> {
+async function verifyIfWhole(
+  kept: KeptFile,
+  { hash, what, host }: KeptSource,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (kept.verified || missingOf(kept.present, [0, kept.size]).length > 0) return;
-  const found = hash && (await kept.digest(hash.kind));
+  const found = hash && (await kept.digest(hash.kind, signal));
   if (found === hash?.hex || hash === null) return kept.complete();
   await kept.discard();
   throw new AppError(

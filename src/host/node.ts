@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
-import { HUB_ENDPOINT, hubId } from "../lib/hub.ts";
+import { HUB_ENDPOINT, hubId, isRevision } from "../lib/hub.ts";
 import { type DataFolder, openDataFolder } from "./folder_dataset.ts";
 import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
@@ -110,6 +110,7 @@ async function cached(cache: string, name: string, revision?: string | null): Pr
     return { commit: "", places: [] };
   const folder = join(cache, `models--${owner}--${repository}`);
   const wanted = at ?? revision ?? "main";
+  if (hubId(name) === undefined || !isRevision(wanted)) return { commit: "", places: [] };
   const commit = await commitOf(folder, wanted);
   return { commit, places: [join(folder, "snapshots", commit)] };
 }

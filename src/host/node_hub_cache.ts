@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
+import { hubId, isCommit, isPath, isRevision } from "../lib/hub.ts";
 import type { Span } from "../lib/spans.ts";
 import { inTurn } from "../lib/turns.ts";
 import {
@@ -25,13 +26,14 @@ export function nodeHubStore(cache: string, isOffline = false): HubStore {
   const folderOf = (kind: string, id: string) => join(cache, `${kind}--${id.split("/").join("--")}`);
   return {
     find: async (asked) => {
+      if (!isOfHub(asked.id) || !isRevision(asked.revision ?? "main")) return undefined;
       const folder = folderOf(asked.kind, asked.id);
       const commit = await commitOf(folder, asked.revision ?? "main");
       const listed = await readListing(join(folder, LISTINGS, `${commit}.json`));
       // What another program fetched may be a part of what there is, which only the hub could say.
       const known = listed ?? (isOffline ? await readSnapshot(join(folder, "snapshots", commit)) : undefined);
       const { endpoint, kind } = asked;
-      const id = listed?.id ?? asked.id;
+      const id = listed && isOfHub(listed.id) ? listed.id : asked.id;
       return (
         known && {
           ...EMPTY,
@@ -46,6 +48,8 @@ export function nodeHubStore(cache: string, isOffline = false): HubStore {
     },
     keep: async (repository, asked) => {
       const { kind, id, commit } = repository;
+      if (!isCommit(commit) || !isRevision(asked.revision ?? "main") || ![id, asked.id].every(isOfHub))
+        return;
       try {
         for (const name of new Set([id, asked.id])) {
           const folder = folderOf(kind, name);
@@ -58,6 +62,8 @@ export function nodeHubStore(cache: string, isOffline = false): HubStore {
       }
     },
     open: (repository, file) => {
+      const { id, commit } = repository;
+      if (!isOfHub(id) || !isCommit(commit) || !isPath(file.path)) return Promise.resolve(undefined);
       const folder = folderOf(repository.kind, repository.id);
       const key = join(folder, repository.commit, file.path);
       const opened = files.get(key) ?? openIfPossible(folder, repository.commit, file);
@@ -68,22 +74,29 @@ export function nodeHubStore(cache: string, isOffline = false): HubStore {
   };
 }
 
+/** What names come from outside never leads out of the folder of the cache. */
+const isOfHub = (id: string): boolean => hubId(id)?.id === id;
+
 const LISTINGS = ".listings";
 const EMPTY = { licence: null, gated: false, private: false, parameters: null } as const;
 
-/** A cache on a disk that is read-only, or of somebody else: then what is fetched is kept nowhere. */
-const cannotWrite = (cause: unknown): boolean => isErrno(cause, "EACCES", "EPERM", "EROFS");
+/** A cache on a disk that is read-only, or of somebody else, or that cannot have a name: then what is fetched is kept nowhere. */
+const cannotWrite = (cause: unknown): boolean =>
+  isErrno(cause, "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "EINVAL", "ENOTDIR", "EISDIR", "EEXIST");
 
 /** The commit that a branch or tag means here; what is neither is taken for a commit. */
 export async function commitOf(folder: string, revision: string): Promise<string> {
   const reference = join(folder, "refs", revision);
-  return (await kindOf(reference)) === "file" ? (await readFile(reference, "utf8")).trim() : revision;
+  if ((await kindOf(reference)) !== "file") return revision;
+  const commit = (await readFile(reference, "utf8")).trim();
+  return isCommit(commit) ? commit : revision;
 }
 
 async function readListing(path: string): Promise<Repository | undefined> {
   if ((await kindOf(path)) !== "file") return undefined;
   try {
-    return JSON.parse(await readFile(path, "utf8")) as Repository;
+    const listing = JSON.parse(await readFile(path, "utf8")) as Repository;
+    return { ...listing, files: listing.files.filter((file) => isPath(file.path)) };
   } catch {
     // A listing that was cut is no loss: the hub has it.
     return undefined;
@@ -197,7 +210,7 @@ async function openKept(folder: string, pointer: string, size: number, hash: Fil
     keep: async ([, end]) => {
       here = end;
     },
-    digest: (kind) => digest(kind, size, read),
+    digest: (kind, signal) => digest(kind, size, read, signal),
     complete: async () => {
       await handle?.sync();
       await close();
@@ -246,10 +259,14 @@ async function digest(
   kind: FileHash["kind"],
   size: number,
   read: (start: number, end: number) => Promise<Uint8Array>,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const hash = createHash(kind === "git" ? "sha1" : "sha256");
   if (kind === "git") hash.update(`blob ${size}\0`);
-  for (let at = 0; at < size; at += BLOCK) hash.update(await read(at, Math.min(size, at + BLOCK)));
+  for (let at = 0; at < size; at += BLOCK) {
+    refuseIfCancelled(signal);
+    hash.update(await read(at, Math.min(size, at + BLOCK)));
+  }
   return hash.digest("hex");
 }
 

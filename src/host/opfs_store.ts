@@ -1,4 +1,4 @@
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import { Sha256 } from "../lib/sha256.ts";
 import { type Span, withSpan } from "../lib/spans.ts";
 import { inTurn } from "../lib/turns.ts";
@@ -228,7 +228,7 @@ function opfsFile(
       handle.flush();
       await record({ present: withSpan(state.present, span), etag });
     },
-    digest: (kind) => digest(kind, size, read),
+    digest: (kind, signal) => digest(kind, size, read, signal),
     complete: () => record({ verified: true }),
     discard: async () => {
       isDropped = true;
@@ -256,6 +256,7 @@ async function digest(
   kind: FileHash["kind"],
   size: number,
   read: (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   if (kind === "git") {
     const head = new TextEncoder().encode(`blob ${size}\0`);
@@ -266,6 +267,9 @@ async function digest(
     return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
   const hash = new Sha256();
-  for (let at = 0; at < size; at += BLOCK) hash.update(await read(at, Math.min(size, at + BLOCK)));
+  for (let at = 0; at < size; at += BLOCK) {
+    refuseIfCancelled(signal);
+    hash.update(await read(at, Math.min(size, at + BLOCK)));
+  }
   return hash.digest();
 }

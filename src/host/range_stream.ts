@@ -54,7 +54,7 @@ export async function* streamSpan(
     if (at >= end) return;
     if (at > before) tries = 0;
     if (tries >= delays.length) throw broken;
-    await wait(delays[tries] ?? 0);
+    await wait(delays[tries] ?? 0, options.signal);
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import { retryAfter } from "./retry_after.ts";
 
 /** Requests for parts of files on web servers, which break off, stall, refuse and change. */
@@ -12,6 +12,8 @@ export interface UrlOptions {
   readonly stallAfter?: number;
   /** Files up to this many bytes are fetched in one piece, at their first read beyond the header, and kept; 32 MiB when absent. */
   readonly keepUpTo?: number;
+  /** Ends what is under way, which then throws `cancelled`. */
+  readonly signal?: AbortSignal | undefined;
   /** Nothing may be asked; this says so. */
   readonly refuse?: () => AppError;
   /**
@@ -26,8 +28,18 @@ const LONGEST_WAIT = 10_000;
 const DELAYS: readonly number[] = [250, 1000, 4000];
 const STALL = 30_000;
 
-export const wait = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Ends early, without an error, when the signal comes. */
+export const wait = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    if (signal?.aborted) end();
+    signal?.addEventListener("abort", end);
+  });
 
 /** The waits before the tries that follow the first one. */
 export const delaysOf = ({ retryDelays = DELAYS }: UrlOptions): readonly number[] => retryDelays;
@@ -51,6 +63,7 @@ export async function request(url: URL, options: UrlOptions, start: number, end:
   const delays = delaysOf(options);
   if (options.refuse) throw options.refuse();
   for (let attempt = 0; ; attempt++) {
+    refuseIfCancelled(options.signal);
     const last = attempt >= delays.length;
     const response = await attemptOnce(url, options, `bytes=${start}-${end - 1}`, last);
     if (response?.ok || response?.status === 404 || response?.status === 416) return response;
@@ -58,7 +71,7 @@ export async function request(url: URL, options: UrlOptions, start: number, end:
     if (response && (last || !mayPass(response) || asked > LONGEST_WAIT))
       throw await refused(url, options, response);
     await response?.body?.cancel();
-    await wait(Math.max(delays[attempt] ?? 0, asked));
+    await wait(Math.max(delays[attempt] ?? 0, asked), options.signal);
   }
 }
 
@@ -83,9 +96,10 @@ async function attemptOnce(
     return await fetch(url, {
       headers: { ...options.headers, range },
       ...options.init,
-      signal: stall.signal,
+      signal: options.signal ? AbortSignal.any([stall.signal, options.signal]) : stall.signal,
     });
   } catch (cause) {
+    refuseIfCancelled(options.signal);
     if (!last) return undefined;
     throw (
       options.explain?.(url, undefined, cause) ??
@@ -100,7 +114,7 @@ async function attemptOnce(
 export async function* piecesOf(
   url: URL,
   response: Response,
-  { stallAfter = STALL }: UrlOptions,
+  { stallAfter = STALL, signal }: UrlOptions,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader();
   if (!reader) return;
@@ -113,6 +127,8 @@ export async function* piecesOf(
       yield piece.value;
     }
   } catch (cause) {
+    // The signal ends the body as well as the request.
+    refuseIfCancelled(signal);
     if (cause instanceof AppError) throw cause;
     throw failure(url, "the connection broke off. Try again", { broken: true, cause: String(cause) }, cause);
   } finally {

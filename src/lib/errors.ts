@@ -41,6 +41,11 @@ export class AppError extends Error {
   }
 }
 
+/** Throws `cancelled` when a person asked for the end of what goes on. */
+export function refuseIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError("cancelled", "Cancelled.");
+}
+
 /** For programmer errors only: a false condition is a bug in this repository, never a user mistake. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`Invariant violated: ${message}`);

@@ -10,11 +10,25 @@ export interface RepositoryId {
   readonly revision: string | undefined;
 }
 
+/** The name of a commit, as it is part of addresses and of paths on a disk. */
+export const isCommit = (text: string): boolean => /^[\w-]{1,64}$/.test(text);
+
+/** A path within a repository: none that could lead out of it, or that a disk could not have. */
+export const isPath = (path: string): boolean =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for.
+  !/[\\\u0000-\u001f\u007f]/.test(path) &&
+  path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+
+/** A branch, tag or commit, as git allows them. */
+export const isRevision = (text: string): boolean =>
+  isPath(text) && !/^-|\.\.|[\s~^:?*[]|\/\.|\.lock$/.test(text) && text.length <= 200;
+
 /** `owner/name` or `name`, perhaps with `@revision`; undefined for what can only be a path. */
 export function hubId(name: string): RepositoryId | undefined {
   const [, id, revision] = /^((?:[\w-][\w.-]*\/)?[\w-][\w.-]*)(?:@([\w-][\w./-]*))?$/.exec(name) ?? [];
   const isFile = /\.(jsonl?|ndjson|csv|tsv|tab|txt|text|md|parquet|ya?ml|safetensors)$/i.test(id ?? "");
-  return id === undefined || isFile || id.includes("..") ? undefined : { id, revision };
+  if (id === undefined || isFile || id.includes("..")) return undefined;
+  return revision === undefined || isRevision(revision) ? { id, revision } : undefined;
 }
 
 /** Hosts that a page may ask without encryption: this machine. The page's policy names the same two. */

@@ -9,6 +9,8 @@ export interface ChatRequest {
   readonly step: number | null;
   /** The model, when there is no run. */
   readonly model: string | null;
+  /** Its branch, tag or commit; null is the main branch. A run has its own. */
+  readonly revision: string | null;
   readonly messages: readonly { readonly role: "system" | "user" | "assistant"; readonly content: string }[];
   readonly sampling: {
     readonly temperature: number;

@@ -135,9 +135,13 @@ export interface Requests {
       files: PickedFiles;
       name: string | null;
       skipBadRows: boolean;
+      /** Reads from the hub what there is no room for here; without it that is `storage-full`, with `canGoOn` in its details. */
+      unkept?: boolean;
     };
     result: { runId: string; name: string; totalSteps: number };
   };
+  /** Ends the preparation of a run, and what is downloaded for it: `start` or `resume` rejects with `cancelled`, what arrived stays. */
+  cancelPreparing: { params: RunRef; result: Nothing };
   /** Takes effect at the next step border, and saves a checkpoint there. */
   pause: { params: RunRef; result: { step: number } };
   continue: { params: RunRef; result: { step: number } };
@@ -149,7 +153,7 @@ export interface Requests {
   discard: { params: RunRef; result: Nothing };
   /** Goes on from a checkpoint after a reload, a crash or a stop. The latest one when `step` is null. */
   resume: {
-    params: RunRef & { step: number | null; files: PickedFiles };
+    params: RunRef & { step: number | null; files: PickedFiles; unkept?: boolean };
     result: { step: number; totalSteps: number };
   };
   runs: { params: Nothing; result: { runs: readonly RunSummary[] } };

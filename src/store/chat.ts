@@ -82,7 +82,15 @@ export async function ask(question: string, model: string | null): Promise<void>
     { role: "user", content: question },
   ];
   try {
-    const { answers } = await request("chat", { chatId, runId, step, model, messages, sampling });
+    const { answers } = await request("chat", {
+      chatId,
+      runId,
+      step,
+      model,
+      revision: null,
+      messages,
+      sampling,
+    });
     settle(chatId, () => ({ done: Object.fromEntries(answers.map((answer) => [answer.side, answer])) }));
   } catch (error) {
     const failure = noteError(error);

@@ -1,11 +1,14 @@
+import { AppError } from "../lib/errors.ts";
 import type { Download } from "../protocol/runs.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { noteError } from "./app.ts";
 import { request } from "./client.ts";
+import { clearDownloads } from "./downloads.ts";
 import {
   isGoing,
   patchRun,
   rewound,
+  stepOf,
   useRuns,
   withDetails,
   withList,
@@ -24,11 +27,14 @@ export interface StartRequest {
   readonly files: PickedFiles;
   readonly name: string | null;
   readonly skipBadRows: boolean;
+  /** Reads from the hub what there is no room for here. */
+  readonly unkept?: boolean;
 }
 
 /**
  * Starts a run and returns its id: from the worker's answer, or from its first event about a run that the page did not
- * know, so that preparing is seen. Rejects when the start was refused before that.
+ * know, so that preparing is seen. Rejects when the start was refused before that. A run whose preparation was cancelled
+ * never was: it is gone.
  */
 export function startRun({ method, ...wanted }: StartRequest): Promise<string> {
   const known = new Set(useRuns.getState().order);
@@ -50,13 +56,23 @@ export function startRun({ method, ...wanted }: StartRequest): Promise<string> {
           return Promise.all([loadRuns(), loadRun(runId)]);
         },
         (error: unknown) => {
-          const failure = noteError(error);
-          if (early !== undefined) failRun(early, failure);
+          if (isCancelled(error)) dropRun(early);
+          else {
+            const failure = noteError(error);
+            if (early !== undefined) failRun(early, failure);
+          }
           reject(error instanceof Error ? error : new Error(String(error)));
         },
       )
       .finally(stopListening);
   });
+}
+
+const isCancelled = (error: unknown): boolean => error instanceof AppError && error.code === "cancelled";
+
+function dropRun(id: string | undefined): void {
+  clearDownloads();
+  if (id !== undefined) useRuns.setState((state) => withoutRun(state, id));
 }
 
 function failRun(id: string, error: ReturnType<typeof noteError>): void {
@@ -76,10 +92,26 @@ async function about<T>(runId: string, ask: () => Promise<T>): Promise<T | undef
     );
     return result;
   } catch (error) {
+    if (isCancelled(error)) return undefined;
     const refused = noteError(error);
     useRuns.setState((state) => patchRun(state, runId, () => ({ refused })));
     return undefined;
   }
+}
+
+/**
+ * Ends the preparation of a run, and what is downloaded for it. A run that never trained is gone then, which is what `true`
+ * says; one that was to go on stands where it stood.
+ */
+export async function cancelPreparing(runId: string): Promise<boolean> {
+  const run = useRuns.getState().runs[runId];
+  const done = await about(runId, () => request("cancelPreparing", { runId }));
+  if (done === undefined) return false;
+  clearDownloads();
+  // It is stored when it is prepared, and known from its events alone until then.
+  const isNew = run !== undefined && run.summary === null && stepOf(run) === 0;
+  if (isNew) dropRun(runId);
+  return isNew;
 }
 
 export const pauseRun = (runId: string): Promise<unknown> => about(runId, () => request("pause", { runId }));
@@ -102,20 +134,22 @@ export async function discardRun(runId: string): Promise<boolean> {
 }
 
 /** Goes on from a checkpoint, the latest when `step` is null. A refusal leaves the run as it was. */
-export async function resumeRun(runId: string, step: number | null): Promise<void> {
+export async function resumeRun(runId: string, step: number | null, unkept = false): Promise<void> {
   const before = useRuns.getState().runs[runId];
   const result = await about(runId, async () => {
     if (step !== null) useRuns.setState((state) => rewound(state, runId, step));
     // Files do not outlive the page: those that were picked again for the setup are the ones that the run had.
     const { files } = useSetup.getState();
-    return request("resume", { runId, step, files });
+    return request("resume", { runId, step, files, ...(unkept && { unkept }) });
   });
-  useRuns.setState((state) =>
-    patchRun(state, runId, (run) => {
+  useRuns.setState((state) => {
+    // Deleted while it was being prepared.
+    if (state.runs[runId] === undefined) return state;
+    return patchRun(state, runId, (run) => {
       if (result) return { summary: run.summary && { ...run.summary, totalSteps: result.totalSteps } };
       return before ? { ...before, refused: run.refused } : {};
-    }),
-  );
+    });
+  });
 }
 
 export async function renameRun(runId: string, name: string): Promise<void> {

@@ -188,12 +188,12 @@ export async function takeSettingsOf(runId: string): Promise<void> {
 }
 
 /** Starts the run of the document and returns its id, or undefined when it was refused: then the page shows why. */
-export async function startSetup(): Promise<string | undefined> {
+export async function startSetup(unkept = false): Promise<string | undefined> {
   useSetup.setState({ starting: true, refused: null });
   try {
     const state = useSetup.getState();
     const method = shown(state.resolved)?.algorithm ?? "sft";
-    return await startRun({ ...documentOf(state), method, name: null });
+    return await startRun({ ...documentOf(state), method, name: null, ...(unkept && { unkept }) });
   } catch (error) {
     useSetup.setState({ refused: noteError(error) });
     return undefined;

@@ -31,7 +31,10 @@ export async function startOf(
   if (config.adapter_name_or_path !== null) {
     const file = await readAdapterFor(spec, await host.openAdapter(config.adapter_name_or_path));
     const settings = { ...file.settings, dropout: config.lora_dropout };
-    const adapter = { ...file.config, loraDropout: config.lora_dropout, baseModel: config.model_name };
+    const adapter = {
+      ...{ ...file.config, loraDropout: config.lora_dropout },
+      ...{ baseModel: config.model_name, revision: config.model_revision },
+    };
     return { trainable: { kind: "lora", settings, values: file.values }, adapter, notes: file.notes };
   }
   const settings: LoraSettings = {

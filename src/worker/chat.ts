@@ -11,6 +11,7 @@ import { Generator } from "../rollout/generator.ts";
 import { loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { templateVariables } from "../trainer/template_use.ts";
 import type { WorkerContext } from "./context.ts";
+import { fetchForChat } from "./downloads.ts";
 import type { Runs } from "./runs.ts";
 import type { Session } from "./session.ts";
 
@@ -98,7 +99,7 @@ export class Chat {
   }
 
   async #talkerFor(request: ChatRequest): Promise<Talker> {
-    if (request.runId === null) return this.#baseTalker(request.model ?? "aligntune-tiny");
+    if (request.runId === null) return this.#baseTalker(request.model ?? "aligntune-tiny", request.revision);
     const session = await this.#runs.open(request.runId, request.step);
     if (session.isBusy)
       throw new AppError("config-invalid", `${session.name} is training. Pause it to chat with it.`);
@@ -116,11 +117,15 @@ export class Chat {
     return this.#talker;
   }
 
-  async #baseTalker(name: string): Promise<Talker> {
-    if (this.#talker?.subject === name) return this.#talker;
+  async #baseTalker(name: string, revision: string | null): Promise<Talker> {
+    const subject = JSON.stringify([name, revision]);
+    if (this.#talker?.subject === subject) return this.#talker;
     this.#drop();
     await this.#runs.release();
-    const model = await openModelFolder(await this.#context.host.openModel(name));
+    const { host, downloads } = this.#context;
+    // Before the device is opened, as for a run.
+    for (const note of await fetchForChat(host, downloads, name, revision)) host.log("warn", note);
+    const model = await openModelFolder(await host.openModel(name, revision));
     const spec = readModelSpec(model.config);
     const tools = await loadTextTools(model.folder, { chat_template: null });
     const gpu = await openGpu();
@@ -130,7 +135,7 @@ export class Chat {
       ...{ spec, weights, adapter: undefined, profile: profileFor(gpu.capabilities) },
       ...{ maxSequences: 1, maxPromptTokens: maxLength, maxLength },
     });
-    this.#talker = { subject: name, generator, tools, hasAdapter: false, maxLength, gpu };
+    this.#talker = { subject, generator, tools, hasAdapter: false, maxLength, gpu };
     return this.#talker;
   }
 

@@ -60,10 +60,11 @@ export async function planDownload(host: Opener, config: RunConfig): Promise<Dow
 }
 
 /** The files that training needs of a model or adapter: of a model in shards, its index is read for their names. */
-export async function neededFiles(folder: Folder): Promise<readonly string[]> {
+export async function neededFiles(folder: Folder, isAdapter = false): Promise<readonly string[]> {
   const names = await folder.list();
   const has = (name: string) => names.includes(name);
-  if (!has("config.json")) return ADAPTER.filter(has);
+  // An adapter's repository may have the configuration of its base beside it.
+  if (isAdapter || !has("config.json")) return ADAPTER.filter(has);
   const weights = has(SINGLE) ? [SINGLE] : [INDEX, ...(await shardsOf(folder))];
   return [...SMALL, ...weights].filter(has);
 }

@@ -2,7 +2,9 @@ import type { RunConfig } from "../config/fields.ts";
 import { type BrowserHost, storageSpace } from "../host/browser.ts";
 import type { Asset, Folder } from "../host/host.ts";
 import type { FileProgress } from "../host/hub_connection.ts";
-import { AppError } from "../lib/errors.ts";
+import type { Repository } from "../host/hub_store.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
+import { formatBytes } from "../lib/format_bytes.ts";
 import { hubId } from "../lib/hub.ts";
 import type { DownloadProgress } from "../protocol/hub.ts";
 import type { WorkerEvent } from "../protocol/messages.ts";
@@ -68,7 +70,7 @@ export class Downloads {
     try {
       return await work();
     } finally {
-      this.#listener = undefined;
+      if (this.#listener === listener) this.#listener = undefined;
     }
   }
 }
@@ -90,59 +92,127 @@ function rateOf(marks: Going["marks"]): number {
 
 type Source = Pick<BrowserHost, "openModel" | "openDataset" | "openAdapter" | "hub" | "store">;
 
+export interface FetchOptions {
+  /** Read what there is no room for from the hub, and keep it nowhere; else `storage-full` is thrown before anything is fetched. */
+  readonly unkept?: boolean | undefined;
+  /** Ends the download; what arrived stays. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a browser is left for checkpoints and results beside what is downloaded, in bytes. */
+const HEADROOM = 64 * 1024 * 1024;
+
+/** Files of one repository that are going to be read. */
+interface Wanted {
+  readonly name: string;
+  readonly repository?: Repository;
+  readonly files: readonly Asset[];
+}
+
 /**
- * Brings all that a run reads of hubs to this device, before the run takes the GPU. Where there is no room it is read from
- * the hub and kept nowhere; that is what the notes returned say. Throws `network`, `access-denied`, `file-invalid`.
+ * Brings all that a run reads of hubs to this device, before the run takes the GPU. The notes that it returns say what is
+ * not kept: what the storage got too full for meanwhile, or, with `unkept`, never had room for. Throws `storage-full`,
+ * `network`, `access-denied`, `file-invalid`, `cancelled`.
  */
 export async function fetchForRun(
   host: Source,
   downloads: Downloads,
   config: RunConfig,
+  options: FetchOptions = {},
 ): Promise<readonly string[]> {
   const { model_name: model, model_revision: revision, adapter_name_or_path: adapter } = config;
-  const notes: string[] = [];
-  const note = (text: string | undefined) => text !== undefined && notes.push(text);
-  note(await fetchModel(host, downloads, model, revision, await host.openModel(model, revision)));
+  const wanted = [await ofModel(host, model, revision, await host.openModel(model, revision))];
   if (adapter !== null)
-    note(await fetchModel(host, downloads, adapter, null, await host.openAdapter(adapter)));
+    wanted.push(await ofModel(host, adapter, null, await host.openAdapter(adapter), true));
   if ("reward_model_name" in config && config.reward_model_name !== null) {
     const name = config.reward_model_name;
-    note(await fetchModel(host, downloads, name, null, await host.openModel(name)));
+    wanted.push(await ofModel(host, name, null, await host.openModel(name)));
   }
-  for (const { name, files } of await splitsOf(host, config)) note(await fetchFiles(name, files));
-  return notes;
+  return fetchAll(downloads, [...wanted.flat(), ...(await splitsOf(host, config))], options);
 }
 
-async function fetchModel(
+/** The same for a model that is used without a run. */
+export async function fetchForChat(
   host: Source,
   downloads: Downloads,
   name: string,
   revision: string | null,
-  folder: Folder,
-): Promise<string | undefined> {
-  if (folder.sizes === undefined || hubId(name) === undefined) return undefined;
-  const repository = await host.hub().lookUp("models", name, revision);
-  const needed = await neededFiles(folder);
-  await host.store?.want(repository, needed);
-  const files = (await Promise.all(needed.map((file) => folder.open(file)))).flatMap((file) => file ?? []);
-  downloads.expect(repository.key, repository.id, files);
-  return fetchFiles(name, files);
+): Promise<readonly string[]> {
+  // Nothing is trained, so there is nothing to decide: what does not fit is read and not kept.
+  const options = { unkept: true };
+  return fetchAll(
+    downloads,
+    await ofModel(host, name, revision, await host.openModel(name, revision)),
+    options,
+  );
 }
 
-/** The note that it did not fit, where it did not. */
-async function fetchFiles(name: string, files: readonly Asset[]): Promise<string | undefined> {
-  const missing = files.reduce((sum, { size, stored }) => sum + (stored ? size - stored.bytes() : 0), 0);
-  const space = await storageSpace();
+/** None for a folder of the app or of this device. */
+async function ofModel(
+  host: Source,
+  name: string,
+  revision: string | null,
+  folder: Folder,
+  isAdapter = false,
+): Promise<readonly Wanted[]> {
+  if (folder.sizes === undefined || hubId(name) === undefined) return [];
+  const repository = await host.hub().lookUp("models", name, revision);
+  const needed = await neededFiles(folder, isAdapter);
+  await host.store?.want(repository, needed);
+  const files = (await Promise.all(needed.map((file) => folder.open(file)))).flatMap((file) => file ?? []);
+  return [{ name, repository, files }];
+}
+
+const missingOf = (files: readonly Asset[]): number =>
+  files.reduce((sum, { size, stored }) => sum + (stored ? size - stored.bytes() : 0), 0);
+
+async function fetchAll(
+  downloads: Downloads,
+  wanted: readonly Wanted[],
+  { unkept = false, signal }: FetchOptions,
+): Promise<readonly string[]> {
+  refuseIfCancelled(signal);
+  const lacking = wanted.filter(({ files }) => missingOf(files) > 0);
+  const missing = missingOf(lacking.flatMap(({ files }) => files));
+  const space = missing > 0 ? await storageSpace() : undefined;
+  const names = lacking.map(({ name }) => name).join(" and ");
+  if (space && space.free < missing + HEADROOM) {
+    if (!unkept) throw noRoom(names, missing, space.free);
+    for (const { stored } of lacking.flatMap(({ files }) => files)) stored?.leave();
+    const room = `${formatBytes(missing)} are missing, and the browser has ${formatBytes(space.free)} free`;
+    return [`${names} is not kept on this device: ${room}. It is read from the hub, this time and the next.`];
+  }
+  const notes: string[] = [];
+  for (const { name, repository, files } of wanted) {
+    if (repository) downloads.expect(repository.key, repository.id, files);
+    const note = await fetchFiles(name, files, signal);
+    if (note !== undefined) notes.push(note);
+  }
+  return notes;
+}
+
+const noRoom = (names: string, missing: number, free: number): AppError =>
+  new AppError(
+    "storage-full",
+    `There is no room to keep ${names}: ${formatBytes(missing)} are still to be downloaded, and the browser has ${formatBytes(free)} free, of which ${formatBytes(HEADROOM)} are left for checkpoints. Nothing was downloaded. Delete models, datasets or runs, or go on without keeping it: it is then read from the hub each time.`,
+    { details: { what: names, missing, free, headroom: HEADROOM, canGoOn: true } },
+  );
+
+/** The note that it did not fit, where it did not: an estimate is no promise. */
+async function fetchFiles(
+  name: string,
+  files: readonly Asset[],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   try {
-    if (missing > 0 && space && space.free < missing)
-      throw new AppError("storage-full", "The browser has no room for it.", { details: { what: name } });
-    for (const { stored } of files) await stored?.fetch();
+    for (const { stored } of files) {
+      refuseIfCancelled(signal);
+      await stored?.fetch(signal);
+    }
     return undefined;
   } catch (error) {
     if (!(error instanceof AppError && error.code === "storage-full")) throw error;
     for (const { stored } of files) stored?.leave();
-    const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
-    const free = space ? ` ${megabytes(missing)} are needed and ${megabytes(space.free)} are free.` : "";
-    return `${name} is not kept on this device: ${error.message}${free} It is read from the hub, this time and the next; delete stored models, data or runs to keep it.`;
+    return `${name} is kept only in part: ${error.message} What is missing of it, ${formatBytes(missingOf(files))}, is read from the hub, this time and the next.`;
   }
 }

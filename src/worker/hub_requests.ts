@@ -1,3 +1,4 @@
+import type { RunConfig } from "../config/fields.ts";
 import { editDistance } from "../config/suggest.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { requireFile } from "../formats/model_folder.ts";
@@ -5,7 +6,7 @@ import { type BrowserHost, keepStorage, storageSpace } from "../host/browser.ts"
 import type { Folder } from "../host/host.ts";
 import type { Repository, RepositoryRecord, StoredFile } from "../host/hub_store.ts";
 import { AppError } from "../lib/errors.ts";
-import { type HubReference, hubAddress, hubReference } from "../lib/hub.ts";
+import { type HubReference, hubAddress, hubId, hubReference } from "../lib/hub.ts";
 import { sizeOf } from "../lib/spans.ts";
 import { architectures, readModelSpec } from "../model/registry.ts";
 import type { HubDatasetInfo, HubModelInfo, Library, StoredRepository } from "../protocol/hub.ts";
@@ -42,12 +43,11 @@ export function hubHandlers({ host }: WorkerContext, runs: Runs): Pick<Handlers,
     library: () => library(host),
     removeStored: async ({ key }) => {
       const entry = (await host.store?.list())?.find(({ record }) => record.key === key);
-      const used = runs.session?.options.config;
-      const names = [used?.model_name, used?.dataset_name].map((name) => name?.split("@")[0]);
-      if (entry && names.includes(entry.record.id))
+      const { current } = runs;
+      if (entry && current && namesOf(current.config).includes(entry.record.id))
         throw new AppError(
           "config-invalid",
-          `${entry.record.id} is used by ${runs.session?.name}. Stop that run first.`,
+          `${entry.record.id} is used by ${current.name}. Stop that run first.`,
         );
       await host.store?.remove(key);
       host.forgetHub();
@@ -55,6 +55,14 @@ export function hubHandlers({ host }: WorkerContext, runs: Runs): Pick<Handlers,
     },
     keepStorage: async () => ({ persistent: await keepStorage() }),
   };
+}
+
+/** The ids of all that a run reads of hubs. */
+function namesOf(config: RunConfig): readonly (string | undefined)[] {
+  const { model_name, dataset_name, eval_dataset_name, adapter_name_or_path } = config;
+  const reward = "reward_model_name" in config ? config.reward_model_name : null;
+  const names = [model_name, dataset_name, eval_dataset_name, adapter_name_or_path, reward];
+  return names.map((name) => (name === null ? undefined : hubId(name)?.id));
 }
 
 function referenceOf(name: string, kind: HubReference["kind"]): HubReference {

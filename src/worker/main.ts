@@ -199,6 +199,10 @@ function handlers(context: WorkerContext): Handlers {
       await keepStorage();
       return runs.start(params);
     },
+    cancelPreparing: async ({ runId }) => {
+      await runs.cancel(runId);
+      return nothing;
+    },
     pause: async ({ runId }) => ({ step: await runs.require(runId).halt("pause") }),
     continue: async ({ runId }) => {
       const session = runs.require(runId);
@@ -215,7 +219,7 @@ function handlers(context: WorkerContext): Handlers {
       await runs.discard(runId);
       return nothing;
     },
-    resume: ({ runId, step, files }) => runs.resume(runId, step, files),
+    resume: ({ runId, step, files, unkept }) => runs.resume(runId, step, files, unkept),
     runs: async () => ({ runs: database ? await runList(database, live) : [] }),
     run: ({ runId }) => runDetails(stored(), runId, live(runId)),
     rename: async ({ runId, name }) => {

@@ -1,3 +1,4 @@
+import { settleRevisions } from "../api/settle_revisions.ts";
 import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { AppError } from "../lib/errors.ts";
@@ -8,7 +9,7 @@ import type { WorkerContext } from "./context.ts";
 import { registerFiles } from "./files.ts";
 import { requireRun } from "./history.ts";
 import { refuseIfNeeded, settleRunAdapter } from "./run_adapters.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 import { configOfRun, requireConfig } from "./settings.ts";
 
 const ADJECTIVES = [
@@ -51,10 +52,21 @@ function memorableName(): string {
   return `${ADJECTIVES[random.integer(ADJECTIVES.length)]}-${ANIMALS[random.integer(ANIMALS.length)]}`;
 }
 
+/** A run on its way to the device. */
+interface Preparing {
+  readonly runId: string;
+  readonly name: string;
+  readonly config: RunConfig;
+  readonly abort: AbortController;
+  /** When it stands there, or is over. */
+  readonly ended: Promise<void>;
+}
+
 /** The runs of this tab: at most one of them holds the device. */
 export class Runs {
   readonly #context: WorkerContext;
   #session: Session | undefined;
+  #preparing: Preparing | undefined;
   /** When devices were lost, to tell a mishap from a device that keeps failing. */
   readonly #losses: number[] = [];
 
@@ -66,8 +78,27 @@ export class Runs {
     return this.#session;
   }
 
-  /** Throws when another run is going; a run that stands still makes room. */
+  /** The run that holds the device, or is on its way there. */
+  get current(): { readonly name: string; readonly config: RunConfig } | undefined {
+    const session = this.#session;
+    return this.#preparing ?? (session && { name: session.name, config: session.options.config });
+  }
+
+  #refuseWhilePreparing(): void {
+    if (!this.#preparing) return;
+    throw new AppError(
+      "config-invalid",
+      `${this.#preparing.name} is being prepared. Cancel that, or wait until it trains; one run uses the GPU at a time.`,
+    );
+  }
+
+  /** Throws when another run is going or being prepared; a run that stands still makes room. */
   async #makeRoom(): Promise<void> {
+    this.#refuseWhilePreparing();
+    await this.#closeIdle();
+  }
+
+  async #closeIdle(): Promise<void> {
     const session = this.#session;
     if (!session) return;
     if (session.isBusy) {
@@ -80,31 +111,60 @@ export class Runs {
     await session.close();
   }
 
+  /** Makes a session, which can be cancelled meanwhile. */
+  async #prepare(options: Omit<SessionOptions, "onLost">): Promise<Session> {
+    this.#refuseWhilePreparing();
+    const { runId, name, config } = options;
+    const abort = new AbortController();
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#preparing = { runId, name, config, abort, ended };
+    try {
+      await this.#closeIdle();
+      const onLost = (lost: Session) => void this.#revive(lost);
+      this.#session = await Session.prepare(this.#context, { ...options, onLost }, abort.signal);
+      return this.#session;
+    } finally {
+      this.#preparing = undefined;
+      end();
+    }
+  }
+
+  /** Ends the preparation of a run, if that is going on; what arrived of its files stays. */
+  async cancel(runId: string): Promise<void> {
+    if (this.#preparing?.runId !== runId) return;
+    const { abort, ended } = this.#preparing;
+    abort.abort();
+    await ended;
+  }
+
   async start(params: {
     readonly given: GivenSettings;
     readonly recipe: string | null;
     readonly files: PickedFiles;
     readonly name: string | null;
     readonly skipBadRows: boolean;
+    readonly unkept?: boolean;
   }): Promise<{ runId: string; name: string; totalSteps: number }> {
     const { database, host } = this.#context;
     registerFiles(host, params.files);
     const { config: resolved } = await requireConfig(params);
     const name = params.name ?? memorableName();
+    await this.#makeRoom();
     const { adapter_name_or_path: adapter } = resolved;
-    const config: RunConfig = {
+    const config = await settleRevisions(host, {
       ...resolved,
       run_name: name,
       adapter_name_or_path: await settleRunAdapter(host.checkpoints, database, adapter),
-    };
-    const runId = crypto.randomUUID();
-    await this.#makeRoom();
-    const configText = exportYaml({ ...config });
-    const session = await Session.prepare(this.#context, {
-      ...{ runId, name, config, configText, skipBadRows: params.skipBadRows, resumeStep: undefined },
-      onLost: (lost) => void this.#revive(lost),
     });
-    this.#session = session;
+    const runId = crypto.randomUUID();
+    const configText = exportYaml({ ...config });
+    const { skipBadRows, unkept = false } = params;
+    const session = await this.#prepare({
+      ...{ runId, name, config, configText, skipBadRows, resumeStep: undefined, unkept },
+    });
     const now = Date.now();
     if (database) {
       await putRun(database, {
@@ -131,7 +191,7 @@ export class Runs {
   }
 
   /** The session of a run: the one that holds the device, or one made from the run's last checkpoint (or `step`). */
-  async open(runId: string, step: number | null, files: PickedFiles = {}): Promise<Session> {
+  async open(runId: string, step: number | null, files: PickedFiles = {}, unkept = true): Promise<Session> {
     const current = this.#session;
     if (current?.runId === runId && (step === null || step === current.step)) return current;
     const { database, host } = this.#context;
@@ -152,19 +212,18 @@ export class Runs {
     }
     await this.#makeRoom();
     const config = configOfRun(run.config);
-    this.#session = await Session.prepare(this.#context, {
-      ...{ runId, name: run.name, config, configText: run.config, skipBadRows: true, resumeStep },
-      onLost: (lost) => void this.#revive(lost),
+    return this.#prepare({
+      ...{ runId, name: run.name, config, configText: run.config, skipBadRows: true, resumeStep, unkept },
     });
-    return this.#session;
   }
 
   async resume(
     runId: string,
     step: number | null,
     files: PickedFiles,
+    unkept = false,
   ): Promise<{ step: number; totalSteps: number }> {
-    const session = await this.open(runId, step, files);
+    const session = await this.open(runId, step, files, unkept);
     session.go();
     return { step: session.step, totalSteps: session.totalSteps };
   }
@@ -189,13 +248,13 @@ export class Runs {
     }
     try {
       const steps = await this.#context.host.checkpoints.steps(lost.runId);
-      const session = await Session.prepare(this.#context, { ...lost.options, resumeStep: steps.at(-1) });
+      const session = await this.#prepare({ ...lost.options, resumeStep: steps.at(-1) });
       session.note(
         `On a new device, from step ${session.step}; ${lost.step - session.step} steps are repeated.`,
       );
-      this.#session = session;
       session.go();
     } catch (error) {
+      if (error instanceof AppError && error.code === "cancelled") return lost.leave();
       lost.fail(error);
     }
   }
@@ -208,6 +267,7 @@ export class Runs {
   async discard(runId: string): Promise<void> {
     const { database } = this.#context;
     if (database) await refuseIfNeeded(database, runId, null);
+    await this.cancel(runId);
     if (this.#session?.runId === runId) {
       const session = this.#session;
       this.#session = undefined;

@@ -4,7 +4,7 @@ import type { RunConfig } from "../config/fields.ts";
 import type { FloatDtype } from "../formats/dtype.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import type { Asset } from "../host/host.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import { toWire } from "../protocol/rpc.ts";
 import type { MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly skipBadRows: boolean;
   /** Continue from this checkpoint. */
   readonly resumeStep: number | undefined;
+  /** See FetchOptions. */
+  readonly unkept: boolean;
   /** The device was lost under this run: it can be brought back from its last checkpoint. */
   readonly onLost: (session: Session) => void;
 }
@@ -69,9 +71,16 @@ export class Session {
     this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
   }
 
-  /** Everything that can be refused is refused here, before the first step. */
-  static async prepare(context: WorkerContext, options: SessionOptions): Promise<Session> {
-    const { runId, config, configText, skipBadRows, resumeStep } = options;
+  /**
+   * Everything that can be refused is refused here, before the first step. The signal ends it with `cancelled`: at once while
+   * files are fetched, later at the next piece of what is prepared.
+   */
+  static async prepare(
+    context: WorkerContext,
+    options: SessionOptions,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    const { runId, config, configText, skipBadRows, resumeStep, unkept } = options;
     const journal = new RunJournal(context, runId);
     // A run that begins again has nothing from before.
     const rows = await journal.rewind(resumeStep ?? -1);
@@ -82,9 +91,11 @@ export class Session {
     };
     const { host, downloads } = context;
     // Before the device is opened: a download may take longer than a device stays.
-    const notes = await downloads.watched(
-      (done, total) => preparing("model", done, total),
-      () => fetchForRun(host, downloads, config),
+    const notes = await unlessCancelled(signal, () =>
+      downloads.watched(
+        (done, total) => signal.aborted || preparing("model", done, total),
+        () => fetchForRun(host, downloads, config, { unkept, signal }),
+      ),
     );
     const trainer = await openTrainer({
       ...{
@@ -98,7 +109,10 @@ export class Session {
         samples: true,
       },
       earlierLog: rows.map(toLogRow),
-      onPreparing: preparing,
+      onPreparing: (what, done, total) => {
+        refuseIfCancelled(signal);
+        preparing(what, done, total);
+      },
       events: {
         metrics: (step, values) => journal.metrics(step, { ...values, ...session?.rate() }),
         step: (step, tokens) => session?.onStep(step, tokens),
@@ -113,6 +127,11 @@ export class Session {
           ),
       },
     });
+    if (signal.aborted) {
+      trainer.close();
+      trainer.gpu.close();
+    }
+    refuseIfCancelled(signal);
     session = new Session(context, options, journal, trainer);
     for (const note of notes) journal.log("warn", note);
     for (const note of trainer.notes) journal.log("info", note);
@@ -194,6 +213,13 @@ export class Session {
       memory: this.memory,
       error: { code: wire.code, message: wire.message },
     });
+    this.#journal.goodbye();
+  }
+
+  /** The end of a preparation that was to bring the run back: it stands where it last saved. */
+  leave(): void {
+    this.#tell({ state: "interrupted", step: this.step, reason: null });
+    this.#journal.record({ status: "paused", step: this.step, reason: null });
     this.#journal.goodbye();
   }
 
@@ -308,6 +334,22 @@ export class Session {
     await this.#journal.settled();
     this.#trainer.close();
     this.#trainer.gpu.close();
+  }
+}
+
+/** Work that is no longer waited for once it is cancelled, also where it waits for an answer itself. */
+async function unlessCancelled<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  refuseIfCancelled(signal);
+  let stop = () => {};
+  const cancelled = new Promise<void>((resolve) => {
+    stop = () => resolve();
+    signal.addEventListener("abort", stop);
+  });
+  try {
+    const result = await Promise.race([work(), cancelled.then(() => refuseIfCancelled(signal))]);
+    return result as T;
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -15,7 +15,10 @@ import {
   withoutReward,
   withParam,
 } from "../../src/store/rewards.ts";
+import { useSetup } from "../../src/store/setup.ts";
 import { issuesOf } from "../../src/ui/rewards/titles.ts";
+import { sampleAnswer } from "../../src/ui/rewards/trials.ts";
+import { answerWith } from "./answering.ts";
 
 const resolved = (rewards: readonly RewardSpec[]) =>
   resolve({
@@ -94,5 +97,22 @@ describe("what is wrong with a reward", () => {
     const issues = [{ path: "rewards.10.params.pattern", message: "wrong" }];
     expect(issuesOf(issues, 1).size).toBe(0);
     expect(issuesOf(issues, 10).size).toBe(1);
+  });
+});
+
+describe("an answer of the model to try a reward on", () => {
+  it("is that of the revision that is set up", async () => {
+    const answers = [{ side: "base", text: "Four" }];
+    const worker = answerWith({ chat: async () => ({ answers }) as never });
+    useSetup.setState({
+      row: { state: "ready", value: { question: [{ role: "user", content: "2+2?" }] } as never },
+      resolved: {
+        state: "ready",
+        value: { values: { model_name: { value: "me/model" }, model_revision: { value: "v1" } } } as never,
+      },
+    });
+    expect(await sampleAnswer(0, null)).toBe("Four");
+    expect(worker.sent).toMatchObject([{ params: { model: "me/model", revision: "v1", runId: null } }]);
+    worker.close();
   });
 });

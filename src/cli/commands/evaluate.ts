@@ -1,5 +1,6 @@
 import { openTrainer } from "../../api/open_trainer.ts";
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { createNodeHost } from "../../host/node.ts";
+import { toldHub } from "../downloads.ts";
 import { loadConfig } from "../load_config.ts";
 import type { Output } from "../output.ts";
 import { publicDir } from "../public_dir.ts";
@@ -26,7 +27,7 @@ export async function evaluate(
     ...{ config, configText: loaded.text, run: "", place: "Node", skipBadRows: args.skipBadRows },
     host: createNodeHost({
       publicDir: publicDir(),
-      hub: hubFromEnvironment(),
+      hub: toldHub(output.downloads),
       runDir: () => config.output_dir,
     }),
     events: {

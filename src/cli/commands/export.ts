@@ -34,7 +34,7 @@ async function exportMerged(args: ExportArguments, output: Output): Promise<numb
   await checkUnused(out, undefined);
   if (await exists(join(out, CONFIG)))
     throw new AppError("config-invalid", `${out} is the folder of a run. Give another one with --output.`);
-  const run = await openSavedRun(dir, args.base);
+  const run = await openSavedRun(dir, args.base, output.downloads);
   const files = await mergedFiles(run, { dtype });
   await makeFolder(out);
   for (const file of files) await save(out, file, output);
@@ -56,7 +56,7 @@ async function exportGguf(
     throw new AppError("config-invalid", `--output is ${out}; the file of --gguf must end in .gguf.`);
   if (await exists(out))
     throw new AppError("config-invalid", `${out} is there already. Give another name with --output.`);
-  const { model, adapter } = await openSavedRun(dir, base);
+  const { model, adapter } = await openSavedRun(dir, base, output.downloads);
   if (!adapter) {
     throw new AppError(
       "config-invalid",

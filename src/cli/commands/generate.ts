@@ -3,7 +3,7 @@ import type { Message } from "../../data/message.ts";
 import { type ModelFolder, openModelFolder } from "../../formats/model_folder.ts";
 import { openGpu } from "../../gpu/device.ts";
 import type { Folder } from "../../host/host.ts";
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { createNodeHost } from "../../host/node.ts";
 import { profileFor } from "../../kernels/profile.ts";
 import { AppError } from "../../lib/errors.ts";
 import { readAdapterFor } from "../../model/adapter_file.ts";
@@ -14,6 +14,7 @@ import { Generator } from "../../rollout/generator.ts";
 import { checkSampling, type Sampling } from "../../rollout/sampling.ts";
 import type { Completion } from "../../rollout/sequences.ts";
 import { loadTextTools, type TextTools } from "../../trainer/prepare_data.ts";
+import { toldHub } from "../downloads.ts";
 import type { Output } from "../output.ts";
 import { type Prompt, readPrompts } from "../prompts.ts";
 import { publicDir } from "../public_dir.ts";
@@ -40,7 +41,7 @@ export async function generate(args: GenerateArguments, output: Output): Promise
   checkSampling(args.sampling);
   checkCount("max-new-tokens", args.maxNewTokens);
   checkCount("samples", args.samples);
-  const host = createNodeHost({ publicDir: publicDir(), hub: hubFromEnvironment(), runDir: () => "" });
+  const host = createNodeHost({ publicDir: publicDir(), hub: toldHub(output.downloads), runDir: () => "" });
   const file = args.promptsFile === undefined ? [] : await readPrompts(host, args.promptsFile);
   const prompts = [...args.prompts, ...file];
   if (prompts.length === 0)

@@ -2,17 +2,19 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type OpenTrainer, openTrainer } from "../../api/open_trainer.ts";
 import type { Sample, Sampler } from "../../api/sampler.ts";
+import { settleRevisions } from "../../api/settle_revisions.ts";
 import type { RunConfig } from "../../config/fields.ts";
 import type { LogRow } from "../../formats/trainer_state.ts";
 import { verifyExport } from "../../formats/verify_export.ts";
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { createNodeHost } from "../../host/node.ts";
 import { nodeFolder } from "../../host/node_files.ts";
 import { AppError } from "../../lib/errors.ts";
 import { formatBytes } from "../../lib/format_bytes.ts";
 import type { Outcome, RunControl, RunEvents } from "../../trainer/training_run.ts";
 import { describeReview } from "../describe.ts";
+import { toldHub } from "../downloads.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { type LoadedConfig, loadConfig } from "../load_config.ts";
+import { configText, type LoadedConfig, loadConfig } from "../load_config.ts";
 import { adviseAfter, memoryLines } from "../memory.ts";
 import type { Output } from "../output.ts";
 import { createProgress, type Progress } from "../progress.ts";
@@ -47,15 +49,16 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
   const loaded = await loadRunConfig(args);
   describeReview(loaded, output);
   for (const note of loaded.notes) output.say(`Note: ${note.message}`);
-  const { config } = loaded;
-  const dir = args.output ?? config.output_dir;
-  const host = createNodeHost({ publicDir: publicDir(), hub: hubFromEnvironment(), runDir: () => dir });
+  const dir = args.output ?? loaded.config.output_dir;
+  const host = createNodeHost({ publicDir: publicDir(), hub: toldHub(output.downloads), runDir: () => dir });
   const resumeStep = await resumeFrom(dir, args, await host.checkpoints.steps(""));
+  const config = args.resume ? loaded.config : await settleRevisions(host, loaded.config);
+  const text = configText(config);
   const earlierLog = resumeStep === undefined ? [] : await rowsUntil(dir, METRICS, resumeStep);
   const progress = createProgress();
   let samples: SampleRounds | undefined;
   const trainer = await openTrainer({
-    ...{ host, config, configText: loaded.text, run: "", place: "Node", resumeStep, earlierLog },
+    ...{ host, config, configText: text, run: "", place: "Node", resumeStep, earlierLog },
     ...{ skipBadRows: args.skipBadRows, samples: true },
     events: eventsFor(dir, output, progress, async (step) => samples?.ask(step)),
   }).catch(async (error: unknown) => {
@@ -67,7 +70,7 @@ export async function train(args: TrainArguments, output: Output): Promise<numbe
     const { sampler } = trainer;
     for (const note of trainer.notes) output.say(`Note: ${note}`);
     announce(trainer, config, output);
-    await openRunFolder(dir, loaded.text, resumeStep, earlierLog);
+    await openRunFolder(dir, text, resumeStep, earlierLog);
     samples = sampler && sampleRounds(dir, sampler, output);
     const outcome = await trainUntilInterrupted(trainer, samples, progress, output);
     return await finish(trainer, config, outcome, { dir, samples, output });

@@ -1,5 +1,6 @@
-import { createNodeHost, hubFromEnvironment } from "../../host/node.ts";
+import { createNodeHost } from "../../host/node.ts";
 import { describeReview } from "../describe.ts";
+import { toldHub } from "../downloads.ts";
 import { loadConfig } from "../load_config.ts";
 import { showMemory } from "../memory.ts";
 import type { Output } from "../output.ts";
@@ -32,7 +33,7 @@ export async function validate(
   output.say("The configuration is valid.");
   if (!args.memory) return 0;
   const host = createNodeHost({
-    ...{ publicDir: publicDir(), hub: hubFromEnvironment(), runDir: () => loaded.config.output_dir },
+    ...{ publicDir: publicDir(), hub: toldHub(output.downloads), runDir: () => loaded.config.output_dir },
   });
   const sources = { file: args.config, recipe: args.recipe, set: args.set };
   return (await showMemory(host, sources, output)) ? 0 : 1;

@@ -40,11 +40,11 @@ async function toSettings(change: SettingsChange | undefined, runId: string | un
  * The same again: a run goes on from its last checkpoint, one that never began starts anew with what has arrived, and
  * what the setup wanted of the hub is asked for.
  */
-async function tryAgain(failure: Failure, runId: string | undefined): Promise<void> {
+async function tryAgain(failure: Failure, runId: string | undefined, unkept = false): Promise<void> {
   const run = runId === undefined ? undefined : useRuns.getState().runs[runId];
   if (run === undefined && failure !== useSetup.getState().refused) return retryHub();
-  if (run !== undefined && stepOf(run) > 0) return resumeRun(run.id, null);
-  const id = await startSetup();
+  if (run !== undefined && stepOf(run) > 0) return resumeRun(run.id, null, unkept);
+  const id = await startSetup(unkept);
   navigate(id === undefined ? "/new" : `/run/${id}`);
 }
 
@@ -72,6 +72,9 @@ function act(fix: Fix, failure: Failure, runId: string | undefined): void {
     case "retry":
       void tryAgain(failure, runId);
       break;
+    case "unkept":
+      void tryAgain(failure, runId, true);
+      break;
     case "mirror":
       openAddress();
       break;
@@ -97,7 +100,7 @@ export function ErrorCard({ failure, runId, title, compact = false, here = false
     (fix) =>
       (fix.kind !== "resume" || runId !== undefined) &&
       (fix.kind !== "access" || wantedOf(failure) !== null) &&
-      (fix.kind !== "retry" || runId !== undefined || here || isRefused) &&
+      ((fix.kind !== "retry" && fix.kind !== "unkept") || runId !== undefined || here || isRefused) &&
       !(here && fix.kind === "settings"),
   );
   const details = [failure.code, failure.message, JSON.stringify(failure.details, null, 2), failure.stack];

@@ -14,6 +14,8 @@ export type Fix =
   | { readonly kind: "library"; readonly label: string }
   /** Asks again; not before `seconds` have passed, where a server said so. */
   | { readonly kind: "retry"; readonly label: string; readonly seconds?: number }
+  /** The same without keeping what there is no room for. */
+  | { readonly kind: "unkept"; readonly label: string }
   /** Another address of the hub. */
   | { readonly kind: "mirror"; readonly label: string }
   /** What was looked for at the hub, from this device instead. */
@@ -39,6 +41,7 @@ const settings = (label = "Change settings", change?: SettingsChange): Fix => ({
 });
 const RESUME: Fix = { kind: "resume", label: "Resume from the last checkpoint" };
 const RELOAD: Fix = { kind: "reload", label: "Reload the page" };
+const LIBRARY: Fix = { kind: "library", label: "Free space in the library" };
 const DIAGNOSTICS: Fix = { kind: "diagnostics", label: "Open diagnostics" };
 
 /** The one table from error code to words and buttons. */
@@ -140,10 +143,7 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
     title: "There is no room left to save",
     advice:
       "Delete models, datasets or old runs, or download the adapter now. A private window keeps little and forgets it on close.",
-    fixes: [
-      { kind: "library", label: "Free space in the library" },
-      { kind: "runs", label: "Go to runs" },
-    ],
+    fixes: [LIBRARY, { kind: "runs", label: "Go to runs" }],
   },
   "export-invalid": {
     title: "The file was not saved as it should be",
@@ -174,6 +174,13 @@ export const ERRORS: Readonly<Record<Code, ErrorText>> = {
   },
 };
 
+const NO_ROOM: ErrorText = {
+  title: "There is no room to keep this download",
+  advice:
+    "Without keeping it a run takes as long to begin the next time, needs the network, and uses no storage.",
+  fixes: [LIBRARY, { kind: "unkept", label: "Go on without keeping it" }],
+};
+
 /** The words for an error, also for a code that this page is too old to know. */
 export const errorText = (code: string): ErrorText =>
   Object.hasOwn(ERRORS, code) ? ERRORS[code as Code] : ERRORS.internal;
@@ -189,6 +196,7 @@ export function wordsFor(failure: Pick<Failure, "code" | "details">): ErrorText 
     label: isAboutData(details) ? "Choose a file instead" : "Choose a model folder instead",
   };
   if (code === "access-denied") return { ...text, ...(accessTitle(details) ?? {}) };
+  if (details["canGoOn"] === true) return NO_ROOM;
   if (code === "file-invalid" && typeof host === "string")
     return { ...text, advice: AGAIN, fixes: [retry(), { kind: "mirror", label: "Use a mirror…" }, instead] };
   if (code === "file-missing" && typeof host === "string" && typeof id === "string")

@@ -52,6 +52,7 @@ export async function sampleAnswer(index: number, code: string | null): Promise<
   const question = row.state === "ready" ? row.value.question : null;
   const values = resolved.state === "ready" ? resolved.value.values : {};
   if (question === null) return undefined;
+  const revision = values["model_revision"]?.value;
   const number = (key: string, otherwise: number): number => {
     const value = values[key]?.value;
     return typeof value === "number" ? value : otherwise;
@@ -60,6 +61,7 @@ export async function sampleAnswer(index: number, code: string | null): Promise<
     const { answers } = await request("chat", {
       ...{ chatId: crypto.randomUUID(), runId: null, step: null, messages: question },
       model: String(values["model_name"]?.value ?? ""),
+      revision: typeof revision === "string" ? revision : null,
       sampling: {
         temperature: number("temperature", 1),
         top_p: number("top_p", 1),

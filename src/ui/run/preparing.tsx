@@ -1,5 +1,9 @@
 import { Check, Circle, LoaderCircle } from "lucide-react";
+import { useState } from "react";
+import { navigate } from "wouter/use-hash-location";
 import { formatBytes } from "../../lib/format_bytes.ts";
+import { notify } from "../../store/app.ts";
+import { cancelPreparing } from "../../store/run_actions.ts";
 import type { Preparing as PreparingStatus, RunView } from "../../store/runs.ts";
 import { formatCount } from "../format.ts";
 import { Arriving } from "../hub/arriving.tsx";
@@ -26,7 +30,28 @@ export function Preparing({ run }: { run: RunView }) {
       {PARTS.map(([what, label]) => (
         <Row key={what} label={label} part={run.prepared[what]} now={what === now} />
       ))}
+      <CancelButton runId={run.id} />
     </section>
+  );
+}
+
+/** Back to the settings, with all that was downloaded: a run that was to go on stands where it stood. */
+function CancelButton({ runId }: { runId: string }) {
+  const [ending, setEnding] = useState(false);
+  const cancel = async () => {
+    setEnding(true);
+    const isGone = await cancelPreparing(runId);
+    setEnding(false);
+    if (!isGone) return;
+    notify("The run was cancelled. What was downloaded is kept, and the next try goes on from there.");
+    navigate("/new");
+  };
+  return (
+    <div className="row">
+      <button type="button" className="button" disabled={ending} onClick={() => void cancel()}>
+        {ending ? "Cancelling…" : "Cancel"}
+      </button>
+    </div>
   );
 }
 

@@ -370,6 +370,7 @@ export function standIn(
       await wait(300);
       return { runId: "r1", name: "quiet-otter", totalSteps: 64 };
     },
+    cancelPreparing: async () => ({}),
     pause: step,
     continue: step,
     stepOnce: step,
