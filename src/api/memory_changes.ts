@@ -33,7 +33,8 @@ export function changesFor(config: RunConfig): readonly ChangeLadder[] {
 
 function fewerRows(config: RunConfig): ChangeLadder {
   const now = Math.min(config.forward_batch_size ?? config.batch_size, config.batch_size);
-  const { eval_batch_size: evaluated } = config;
+  // With rewards it has no effect: what is held out is answered like a rollout.
+  const evaluated = "rewards" in config ? 0 : config.eval_batch_size;
   return {
     rungs: halves(now, 1).map((rows) => ({
       forward_batch_size: rows,

@@ -68,6 +68,12 @@ describe("what makes a run smaller, the least harm first", () => {
     expect(rows?.label({ forward_batch_size: 3 })).toBe("Rows on the GPU at once: 6 → 3");
   });
 
+  it("leaves eval_batch_size alone where it has no effect", () => {
+    const rewards = [{ type: "length" }];
+    const [rows] = changesFor(configOf({ algorithm: "grpo", batch_size: 8, rewards }));
+    expect(rows?.rungs[0]).toEqual({ forward_batch_size: 4 });
+  });
+
   it("leaves out what memory decides, and what is so already", () => {
     const auto = changes({ backend: "auto", batch_size: 1 });
     expect(auto).toEqual([{ max_seq_length: 256 }, expect.objectContaining({ lora_rank: 8 })]);
