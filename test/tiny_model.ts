@@ -13,7 +13,7 @@ import { adapterEntries, type LoraSettings } from "../src/model/lora.ts";
 import { readModelSpec } from "../src/model/registry.ts";
 import type { ModelSpec } from "../src/model/spec.ts";
 import { weightEntries } from "../src/model/trainable_weights.ts";
-import type { EngineOptions } from "../src/trainer/engine.ts";
+import type { EngineOptions } from "../src/trainer/engine_parts.ts";
 import { toBatchRows } from "../src/trainer/micro_batch.ts";
 
 /**

@@ -5,9 +5,10 @@ import type { Capacity } from "../model/batch_tables.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
 import type { Engine } from "../trainer/engine.ts";
+import type { Dataset } from "../trainer/load_dataset.ts";
 import type { Method, MethodEvents } from "../trainer/method.ts";
 import type { Objective } from "../trainer/objective.ts";
-import type { Dataset, TextTools } from "../trainer/prepare_data.ts";
+import type { TextTools } from "../trainer/prepare_data.ts";
 import type { RewardModelOptions } from "../trainer/reward_model.ts";
 
 /** What an algorithm is, to whoever opens a run. One file each; see registry.ts. */

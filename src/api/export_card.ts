@@ -42,7 +42,10 @@ export function runCard({ config, place, device, steps, log }: RunFacts): Export
     baseRevision: config.model_revision,
     algorithm: config.algorithm,
     algorithmLabel: ALGORITHM_TITLES[config.algorithm],
-    datasets: config.dataset_name === null ? [] : [config.dataset_name],
+    datasets:
+      config.dataset_name === null
+        ? []
+        : [config.dataset_name, ...config.more_datasets.map(({ name }) => name)],
     license: null,
     ...{ place, device, steps, metrics },
     settings: Object.fromEntries(CARD_SETTINGS.map((key) => [key, config[key]])),

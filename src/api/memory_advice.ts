@@ -1,5 +1,5 @@
 import type { RunConfig } from "../config/fields.ts";
-import type { Capabilities } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { type ChangeLadder, changesFor, type SettingsChange } from "./memory_changes.ts";

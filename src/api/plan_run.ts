@@ -1,7 +1,7 @@
 import type { Generation } from "../algorithms/algorithm.ts";
 import type { RunConfig } from "../config/fields.ts";
 import { sharedSizes } from "../gpu/arena.ts";
-import type { Capabilities } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { Host } from "../host/host.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { AppError } from "../lib/errors.ts";

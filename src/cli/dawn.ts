@@ -1,5 +1,5 @@
 import { create, globals } from "webgpu";
-import { DEFAULT_LIMITS } from "../gpu/device.ts";
+import { DEFAULT_LIMITS } from "../gpu/capabilities.ts";
 
 export interface DawnOptions {
   /** Adapters allow no more than WebGPU guarantees, to see how a run fares where that is all there is. */

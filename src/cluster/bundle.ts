@@ -62,7 +62,7 @@ export async function clusterBundle(input: ClusterInput): Promise<ClusterBundle>
     notes,
     files: [
       text("README.md", clusterReadme({ config, folder, script: typeof script !== "string", notes })),
-      text("training_config.yaml", alignTuneYaml(config, rows.validation.length > 0)),
+      text("training_config.yaml", await alignTuneYaml(input, rows.validation.length > 0)),
       ...programs,
       text("data/train.jsonl", trlRows(rows.train, config)),
       ...(rows.validation.length > 0
@@ -100,12 +100,12 @@ async function scriptFor(input: ClusterInput): Promise<Script | string> {
 }
 
 /** Of the run, not of its weights. */
-const RECORDS = new Set(["training_config.yaml", "trainer_state.json"]);
+const RECORDS = new Set(["README.md", "training_config.yaml", "trainer_state.json"]);
 
 const text = (name: string, content: string): Asset => memoryAsset(name, new TextEncoder().encode(content));
 
 /** AlignTune reads rows by itself: from the files beside it, which have the rows as they were trained on. */
-function alignTuneYaml(config: RunConfig, heldOut: boolean): string {
+async function alignTuneYaml({ config, readText }: ClusterInput, heldOut: boolean): Promise<string> {
   const values = {
     ...config,
     dataset_name: "data/train.jsonl",
@@ -113,6 +113,8 @@ function alignTuneYaml(config: RunConfig, heldOut: boolean): string {
     split: "train",
     config_name: null,
     column_mapping: null,
+    more_datasets: [],
+    dataset_weight: 1,
     text_column: null,
     processing_fn: null,
     system_prompt: null,
@@ -122,12 +124,23 @@ function alignTuneYaml(config: RunConfig, heldOut: boolean): string {
     test_split_ratio: 0,
     adapter_name_or_path: config.peft_enabled ? "adapter" : null,
     ...(!config.peft_enabled && { model_name: "model" }),
+    ...("rewards" in config && {
+      rewards: await Promise.all(config.rewards.map((spec) => selfContained(spec, readText))),
+    }),
   };
   return exportYaml(values, {
     shape: "nested",
     title:
       "The run for AlignTune. The rows are processed and mapped already; paths are relative to this folder.",
   });
+}
+
+/** A reward whose code is in a file has it in the configuration there: the file stays behind. */
+async function selfContained(spec: RewardSpec, readText: ClusterInput["readText"]): Promise<RewardSpec> {
+  const { file, ...rest } = spec;
+  if (file === undefined) return spec;
+  const language = spec.language ?? languageOfFile(file);
+  return { ...rest, code: await readText(file), ...(language && { language }) };
 }
 
 function programFiles(config: RunConfig, { arguments: given, rewards }: Script): Asset[] {

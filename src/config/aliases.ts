@@ -179,6 +179,7 @@ const IN_SECTION: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     subset: "config_name",
     config: "config_name",
     eval: "eval_dataset_name",
+    weight: "dataset_weight",
     type: "format_type",
     format: "format_type",
     processing_fn: "processing_fn",

@@ -26,8 +26,13 @@ export async function locatePaths(
     const value = values[key];
     if (typeof value === "string") located[key] = await locate(value);
   }
-  const { processing_fn: code, rewards } = values;
+  const { processing_fn: code, rewards, more_datasets: datasets } = values;
   if (typeof code === "string") located["processing_fn"] = await locateCode(code, locate);
+  if (Array.isArray(datasets)) {
+    located["more_datasets"] = await Promise.all(
+      datasets.map((entry: unknown) => locateDataset(entry, locate)),
+    );
+  }
   if (Array.isArray(rewards)) {
     located["rewards"] = await Promise.all(rewards.map((reward: unknown) => locateReward(reward, locate)));
   }
@@ -40,6 +45,12 @@ async function locateCode(code: string, locate: Locate): Promise<string> {
   if (reference === undefined) return code;
   const path = await locate(reference.file);
   return reference.function === undefined ? path : `${path}#${reference.function}`;
+}
+
+async function locateDataset(entry: unknown, locate: Locate): Promise<unknown> {
+  if (typeof entry !== "object" || entry === null || !("name" in entry)) return entry;
+  const { name } = entry;
+  return typeof name === "string" ? { ...entry, name: await locate(name) } : entry;
 }
 
 async function locateReward(reward: unknown, locate: Locate): Promise<unknown> {

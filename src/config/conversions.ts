@@ -74,9 +74,21 @@ function task(value: unknown): Converted {
     : { unused: "The method and the data say what the task is." };
 }
 
+/** Kinds of data that are read here stay as they are; those that train a head of labels are refused. */
+function taskType(value: unknown): Converted {
+  if (/^causal_?lm$/.test(word(value))) return { unused: "Every model here is a causal language model." };
+  if (/classification|^(seq|token)_?cls$/.test(word(value))) {
+    return {
+      refused: `task_type ${word(value)} trains a head that tells labels, which is not offered. To have the model write the label as its answer, use instruction_following and map the columns, such as {text: instruction, label: response}.`,
+    };
+  }
+  return { set: { task_type: value }, why: "" };
+}
+
 /** Foreign settings whose value must be turned as well, by plain name. An empty `why` means that nothing changed. */
 export const CONVERSIONS: Readonly<Record<string, Conversion>> = {
   task,
+  task_type: taskType,
   train_split: trainSplit,
   quantization,
   quantization_bit: quantization,

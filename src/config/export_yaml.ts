@@ -152,6 +152,7 @@ const NESTED: Readonly<Record<string, readonly [string, string]>> = {
   num_epochs: ["train", "epochs"],
   optim: ["train", "optimizer"],
   dataset_name: ["datasets", "name"],
+  dataset_weight: ["datasets", "weight"],
   output_dir: ["logging", "output_dir"],
   run_name: ["logging", "run_name"],
   sample_every: ["logging", "sample_every"],
@@ -163,11 +164,18 @@ const SECTION_OF_GROUP: Readonly<Record<string, string>> = {
   data: "datasets",
 };
 
+/** Further datasets follow the first one in its list. */
+function moreDatasets(rows: readonly Row[]): string[] {
+  const value = rows.find(({ key }) => key === "more_datasets")?.value;
+  return Array.isArray(value) ? value.flatMap((item: unknown) => listItem(item, "  ", false)) : [];
+}
+
 function nestedLines(rows: readonly Row[], algorithm: Algorithm): string[] {
   const sections = new Map<string, Row[]>(
     ["", "model", "datasets", "train", "logging"].map((name) => [name, []]),
   );
   for (const row of rows) {
+    if (row.key === "more_datasets") continue;
     const group = fieldsOf(algorithm)[row.key]?.group ?? "";
     const [section, key] = NESTED[row.key] ?? [SECTION_OF_GROUP[group] ?? "train", row.key];
     sections.get(section)?.push({ ...row, key });
@@ -177,7 +185,12 @@ function nestedLines(rows: readonly Row[], algorithm: Algorithm): string[] {
     const indent = section === "" ? "" : list ? "    " : "  ";
     const lines = inside.flatMap(({ key, value, isFloat }) => entry(key, value, indent, isFloat));
     if (section === "" || lines.length === 0) return lines;
-    return [`${section}:`, ...lines.map((line, i) => (list && i === 0 ? `  - ${line.slice(4)}` : line))];
+    const more = list ? moreDatasets(rows) : [];
+    return [
+      `${section}:`,
+      ...lines.map((line, i) => (list && i === 0 ? `  - ${line.slice(4)}` : line)),
+      ...more,
+    ];
   });
 }
 

@@ -40,6 +40,8 @@ export type Control =
   /** Pairs of texts; with `anyValue` a value may be anything that JSON can say. */
   | { readonly kind: "mapping"; readonly anyValue?: boolean; readonly placeholder?: string }
   | { readonly kind: "rewards" }
+  /** Further datasets; see dataset_entries.ts. */
+  | { readonly kind: "datasets" }
   | { readonly kind: "code"; readonly placeholder?: string };
 
 /** How a setting is described, without its check: everything the page needs to draw it. */

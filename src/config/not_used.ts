@@ -35,7 +35,7 @@ const NAMES: Readonly<Record<string, string>> = {
     dataloader_persistent_workers dataset_num_proc train_dataset_num_proc preprocessing_num_workers
     remove_unused_columns dataset_kwargs dataset_prepared_path dataset_batch_size
     auto_detect_fields format_type label_column
-    dataset_weight pad_token label_pad_token_id pad_to_multiple_of padding_free eval_packing padding
+    pad_token label_pad_token_id pad_to_multiple_of padding_free eval_packing padding
     padding_side truncation_mode tools overwrite_cache ignore_data_skip group_by_modality_length
     tokenizer tokenizer_name tokenizer_type model_type special_tokens add_eos_token is_chat_dataset
     chat_template_kwargs template train_on_inputs precompute_ref_batch_size shuffle_dataset

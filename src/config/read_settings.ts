@@ -1,5 +1,7 @@
 import { type Algorithm, parseAlgorithm } from "./algorithm.ts";
 import { knownNames, meaningOf, plainName, SECTIONS } from "./aliases.ts";
+import type { Converted } from "./conversions.ts";
+import { ENTRY_KEYS, readDatasetEntry } from "./dataset_entries.ts";
 import type { ConfigIssue, Place } from "./issues.ts";
 import { show } from "./read_value.ts";
 import { type ChangedEntry, collect, type NotUsedEntry, type Sink, type UsedEntry } from "./settle.ts";
@@ -62,14 +64,60 @@ function addLeaf(sink: Sink, path: Path, name: string, value: unknown, section: 
   }
 }
 
+/** The first dataset's settings are those of the run; the others are `more_datasets`. */
 function walkList(sink: Sink, list: readonly unknown[], path: Path, section: string): boolean {
-  const [first, ...others] = list;
+  const [first, ...others] = list.map(readDatasetEntry);
   if (section !== "dataset" || !isMapping(first) || !others.every(isMapping)) return false;
   walk(sink, first, [...path, 0], section);
-  for (const i of others.keys()) {
-    sink.notUsed.push({ ...place(sink, [...path, i + 1]), why: "Only the first dataset is used." });
-  }
+  if (others.length === 0) return true;
+  const value = others.map((entry, i) => readEntry(sink, entry, [...path, i + 1]));
+  const at = place(sink, [...path, 1]);
+  sink.found.push({ ...at, key: "more_datasets", value, why: "", weak: false, canonical: true });
   return true;
+}
+
+/** A further dataset under our names; what it cannot have for itself is accounted for. */
+function readEntry(
+  sink: Sink,
+  given: Readonly<Record<string, unknown>>,
+  base: Path,
+): Record<string, unknown> {
+  const entry: Record<string, unknown> = {};
+  for (const [written, value] of Object.entries(given)) {
+    const at = place(sink, [...base, written]);
+    const read = readEntryValue(sink, written, value);
+    if ("refused" in read) sink.problems.push({ ...at, message: read.refused, suggestion: read.suggestion });
+    else if ("unused" in read) sink.notUsed.push({ ...at, why: read.unused });
+    else {
+      for (const [key, to] of Object.entries(read.set)) {
+        const own = ENTRY_KEYS[key];
+        if (own !== undefined) entry[own] = to;
+        else sink.notUsed.push({ ...at, why: `${key} is one for all datasets; that of the first holds.` });
+      }
+    }
+  }
+  return entry;
+}
+
+function readEntryValue(
+  sink: Sink,
+  written: string,
+  value: unknown,
+): Converted & { readonly suggestion?: string | undefined } {
+  const meaning = meaningOf(written, "dataset", sink.algorithm);
+  switch (meaning?.kind) {
+    case "setting":
+      return { set: { [meaning.key]: value }, why: "" };
+    case "conversion":
+      return meaning.convert(value, sink.algorithm);
+    case "unused":
+      return { unused: meaning.why };
+    case undefined:
+      return {
+        refused: `${written} is not a setting of a dataset.`,
+        suggestion: nearest(written, Object.values(ENTRY_KEYS)),
+      };
+  }
 }
 
 function walk(sink: Sink, mapping: Readonly<Record<string, unknown>>, base: Path, section: string): void {

@@ -1,3 +1,4 @@
+import { ENTRY_KEYS, readDatasetEntry } from "./dataset_entries.ts";
 import type { AnyField, Control } from "./field.ts";
 import { readReward } from "./read_reward.ts";
 import { splitReference } from "./reward_source.ts";
@@ -68,6 +69,8 @@ export function wanted(control: Control): string {
         : "pairs of column and role, such as question: prompt";
     case "rewards":
       return "a list of rewards, each with type, weight and params";
+    case "datasets":
+      return `a list of datasets, each with ${Object.values(ENTRY_KEYS).join(", ")}`;
     case "code":
       return "the source of a function";
   }
@@ -136,6 +139,8 @@ function respell(raw: unknown, spellings: AnyField["spellings"]): Step {
   return { value: spellings[word], why: "Another spelling of the same." };
 }
 
+const manyOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
+
 function convert(raw: unknown, field: AnyField): Step {
   const { control, spellings } = field;
   const said = respell(raw, spellings);
@@ -158,11 +163,13 @@ function convert(raw: unknown, field: AnyField): Step {
       case "list":
         return toList(from, control.single === true);
       case "numbers":
-        return { value: (Array.isArray(from) ? from : [from]).map((item) => toNumber(item).value) };
+        return { value: manyOf(from).map((item) => toNumber(item).value) };
       case "mapping":
         return control.anyValue ? { value: from } : toMapping(from);
       case "rewards":
-        return { value: (Array.isArray(from) ? from : [from]).map(readReward) };
+        return { value: manyOf(from).map(readReward) };
+      case "datasets":
+        return { value: manyOf(from).map(readDatasetEntry) };
       case "code":
         return { value: from };
     }

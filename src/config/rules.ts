@@ -19,6 +19,20 @@ const IN_MEMORY = "a stream knows them as they come. Set streaming to false, or"
 
 const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm }>[] = [
   (c) =>
+    c.dataset_weight !== 1 &&
+    c.more_datasets.length === 0 && {
+      key: "dataset_weight",
+      message: "dataset_weight has no effect with a single dataset; percent takes a share of its rows.",
+      note: true,
+    },
+  (c) =>
+    c.percent !== null &&
+    c.percent < 1 && {
+      key: "percent",
+      message: `percent counts to 100: ${c.percent} takes ${c.percent}% of the rows. For that share of all rows write ${Number((c.percent * 100).toFixed(6))}.`,
+      note: true,
+    },
+  (c) =>
     c.val_split_ratio + c.test_split_ratio >= 1 && {
       key: "val_split_ratio",
       message: `val_split_ratio and test_split_ratio together hold out ${c.val_split_ratio + c.test_split_ratio} of the rows, which leaves none to learn from. Keep their sum below 1.`,
@@ -42,6 +56,12 @@ const commonRules: readonly Rule<CommonConfig & { readonly algorithm: Algorithm 
     c.train_sampling_strategy === "group_by_length" && {
       key: "streaming",
       message: `group_by_length sorts rows by the lengths of all of them, and ${IN_MEMORY} train_sampling_strategy to random.`,
+    },
+  (c) =>
+    c.streaming === true &&
+    c.more_datasets.length > 0 && {
+      key: "streaming",
+      message: `Several datasets are mixed row by row, and ${IN_MEMORY} train on one dataset.`,
     },
   (c) =>
     c.load_best_model_at_end &&

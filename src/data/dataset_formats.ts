@@ -1,11 +1,14 @@
+import type { TaskType } from "../config/fields/data.ts";
 import { AppError } from "../lib/errors.ts";
+import { chooseFormat } from "./choose_format.ts";
 import { applyMapping, type ColumnMapping, type ResolvedMapping, resolveMapping } from "./column_mapping.ts";
 import type { Example, ExampleBody, Turns } from "./example.ts";
 import type { Row } from "./message.ts";
 import { RowRefusal } from "./row_fields.ts";
-import { ROW_FORMATS, type RowFormat, type RowPurpose } from "./row_formats.ts";
+import type { RowFormat, RowPurpose } from "./row_format.ts";
+import { ALL_COLUMNS } from "./row_formats.ts";
 import { ProblemList, type RowProblem, type RowProblemKind } from "./row_problem.ts";
-import { type RowFile, rowUnit } from "./rows.ts";
+import { type FirstRows, type RowFile, rowUnit } from "./rows.ts";
 
 export interface ExampleOptions {
   /** sft, preference (dpo) or prompt (the reward methods). */
@@ -16,10 +19,14 @@ export interface ExampleOptions {
   readonly hasTemplate: boolean;
   /** Overrides recognition: the id of a row format. */
   readonly format?: string;
+  readonly taskType?: TaskType;
+  /** What the dataset is called; the file's name when absent. */
+  readonly name?: string;
 }
 
 export interface ExampleSet {
   readonly format: Pick<RowFormat, "id" | "label">;
+  /** Which column plays which role: as given, and as found under another name. */
   readonly mapping: ResolvedMapping;
   readonly examples: readonly Example[];
   readonly problems: readonly RowProblem[];
@@ -33,22 +40,29 @@ export interface ExampleSet {
 export interface RowReader {
   readonly format: RowFormat;
   readonly mapping: ResolvedMapping;
-  /** A row in canonical form, or the problem with it. */
-  read(row: Row, line: number): { readonly body: ExampleBody } | { readonly problem: RowProblem };
+  /** What a person should know of the choice of the format. */
+  readonly notes: readonly string[];
+  /** A row in canonical form, with every column that rewards see, or the problem with it. */
+  read(
+    row: Row,
+    line: number,
+  ): { readonly body: ExampleBody; readonly row: Row } | { readonly problem: RowProblem };
 }
 
 /** Recognises the format by the columns of the first rows. Throws `dataset-invalid` when none fits. */
 export function rowReader(file: RowFile, options: ExampleOptions): RowReader {
-  const mapping = resolveMapping(options.columnMapping, file.columns, KNOWN_COLUMNS);
-  const first = file.rows.slice(0, 100).map((row) => applyMapping(row, mapping));
-  const columns = [...new Set(first.flatMap((row) => Object.keys(row)))];
-  const format = chooseFormat(first, columns, file, options);
+  const given = resolveMapping(options.columnMapping, file.columns, ALL_COLUMNS);
+  const { format, mapping, notes } = chooseFormat(file, given, options);
   const where = rowUnit(file) === "row" ? "Row" : "Line";
   return {
-    ...{ format, mapping },
+    ...{ format, mapping, notes },
     read(row, line) {
       try {
-        return { body: format.read(applyMapping(row, mapping), options) };
+        const mapped = applyMapping(row, mapping);
+        const body = format.read(mapped, options);
+        // Rewards see the dataset's own columns, and what a format adds under the names that rewards know.
+        const added = body.kind === "prompt" ? format.added?.(mapped) : undefined;
+        return { body, row: added ? { ...added, ...row } : row };
       } catch (cause) {
         if (!(cause instanceof RowRefusal)) throw cause;
         return { problem: { line, kind: cause.kind, message: `${where} ${line}: ${cause.message}` } };
@@ -58,19 +72,36 @@ export function rowReader(file: RowFile, options: ExampleOptions): RowReader {
 }
 
 /**
+ * The columns that rows are read by, told by the first of them; undefined where all are wanted, or where no format fits, which
+ * is said once all rows are there.
+ */
+export function columnsInUse(first: FirstRows, options: ExampleOptions): readonly string[] | undefined {
+  if (options.purpose === "prompt") return undefined;
+  try {
+    const given = resolveMapping(options.columnMapping, first.columns, ALL_COLUMNS);
+    const { format, mapping } = chooseFormat(first, given, options);
+    const inUse = new Set([...format.columns, ...mapping.roles.values()]);
+    return first.columns.filter((column) => inUse.has(column));
+  } catch (cause) {
+    if (cause instanceof AppError) return undefined;
+    throw cause;
+  }
+}
+
+/**
  * The rows of a file in canonical form: columns renamed by the mapping, the format recognised by the columns, each
  * row read by it. Rows that do not fit are problems; `rowIndex` counts the rows of the file.
  * Throws `dataset-invalid` when no format fits or no row is usable.
  */
 export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet {
-  const { format, mapping, read } = rowReader(file, options);
+  const { format, mapping, notes: taken, read } = rowReader(file, options);
   const problems = new ProblemList();
   for (const problem of file.problems) problems.add(problem);
   const examples: Example[] = [];
   file.rows.forEach((row, rowIndex) => {
     const result = read(row, file.lines[rowIndex] ?? rowIndex + 1);
     if ("problem" in result) problems.add(result.problem);
-    else examples.push({ ...result.body, row, rowIndex });
+    else examples.push({ ...result.body, row: result.row, rowIndex });
   });
   if (examples.length === 0) throw noneUsable(file, format, problems);
   return {
@@ -80,45 +111,8 @@ export function readExamples(file: RowFile, options: ExampleOptions): ExampleSet
     problems: problems.kept,
     problemCounts: problems.counts,
     problemTotal: file.problemTotal - file.problems.length + problems.total,
-    notes: notes(examples, options),
+    notes: [...taken, ...notes(examples, options)],
   };
-}
-
-function chooseFormat(
-  rows: readonly Row[],
-  columns: readonly string[],
-  file: RowFile,
-  { purpose, format: wanted }: ExampleOptions,
-): RowFormat {
-  const usable = ROW_FORMATS.filter((format) => format.purposes.includes(purpose));
-  if (wanted !== undefined) {
-    const format = ROW_FORMATS.find(({ id }) => id === wanted);
-    if (format) return format;
-    const ids = ROW_FORMATS.map(({ id }) => id).join(", ");
-    throw new AppError("config-invalid", `There is no row format "${wanted}". Known are ${ids}.`);
-  }
-  const found = usable.find((format) => format.fits(columns, rows));
-  if (found) return found;
-  const other = ROW_FORMATS.find((format) => format.fits(columns, rows));
-  const sought = usable.map((format) => format.needs).join("; ");
-  const hint = other ? ` These look like ${other.label} rows, which this algorithm does not train on.` : "";
-  throw new AppError(
-    "dataset-invalid",
-    `${file.name} has the columns ${columns.join(", ") || "(none)"}; sought were ${sought}.${hint} ${advice(purpose, columns)}`,
-    {
-      details: {
-        file: file.name,
-        columns: [...columns],
-        needs: usable.map((format) => format.needs),
-      },
-    },
-  );
-}
-
-function advice(purpose: RowPurpose, columns: readonly string[]): string {
-  const [first = "column", second = "other"] = columns;
-  if (purpose !== "preference") return `Name them with column_mapping, for example {${first}: prompt}.`;
-  return `If two columns hold a better and a worse answer, name them with column_mapping, for example {${first}: chosen, ${second}: rejected}. If not, write a processing_fn that makes prompt, chosen and rejected of a row.`;
 }
 
 function noneUsable(file: RowFile, format: RowFormat, problems: ProblemList): AppError {
@@ -154,6 +148,3 @@ function turnsOf(example: Example): Turns {
       return example.prompt;
   }
 }
-
-/** Column names with a meaning, for telling the direction of a mapping. */
-const KNOWN_COLUMNS: ReadonlySet<string> = new Set(ROW_FORMATS.flatMap((format) => format.columns));

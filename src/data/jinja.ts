@@ -1,6 +1,7 @@
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { isRecord } from "../formats/json.ts";
 import { AppError } from "../lib/errors.ts";
+import { wordsOf } from "../lib/words_of.ts";
 
 /**
  * A Jinja text as transformers compiles it (trim_blocks, lstrip_blocks) with these globals. The result renders it
@@ -96,7 +97,7 @@ function attempt<T>(run: () => T, what: string, refused: boolean): T {
   try {
     return run();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = wordsOf(cause, "it uses something that is not there, or lacks a part");
     throw new AppError("template-invalid", `${what}: ${why}`, {
       details: { refused },
       cause,

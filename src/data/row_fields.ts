@@ -39,18 +39,27 @@ export function optionalText(row: Row, names: readonly string[]): string | undef
 }
 
 /**
- * The text of the first of these columns that has some; of a conversation, its last message. Null when none has: what is
- * no text is no answer to compare with.
+ * The text of the first of these columns that has some; of a conversation, its last message; of several answers, the first.
+ * Null when none has: what is no text is no answer to compare with.
  */
 export function referenceText(row: Row, names: readonly string[]): string | null {
   for (const name of names) {
-    const value = parsed(row[name]);
-    const last: unknown = Array.isArray(value) ? value.at(-1) : undefined;
-    const text = isRecord(last) ? (last["content"] ?? last["value"]) : value;
+    const text = answerIn(parsed(row[name]));
     if (typeof text === "string" && text.trim() !== "") return text;
     if (typeof text === "number" || typeof text === "boolean") return String(text);
   }
   return null;
+}
+
+/** Answers of question datasets are {text: [...]} (SQuAD), {value, aliases} (TriviaQA) or a list of texts. */
+function answerIn(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const last: unknown = value.at(-1);
+    return isRecord(last) ? (last["content"] ?? last["value"]) : value[0];
+  }
+  if (!isRecord(value)) return value;
+  const { text, value: single } = value;
+  return Array.isArray(text) ? text[0] : (text ?? (typeof single === "string" ? single : undefined));
 }
 
 /** Text or a conversation. */
@@ -90,6 +99,8 @@ const ROLES: Readonly<Record<string, string>> = {
   observation: "tool",
   function_response: "tool",
 };
+/** Turns in which ShareGPT's files call a tool: text that no chat template knows what to do with. */
+const TOOL_CALLS = new Set(["function_call", "tool_call", "function-call", "tool-call"]);
 const KNOWN_ROLES = new Set(["system", "user", "assistant", "tool", "developer", "function", "ipython"]);
 
 function readMessages(list: readonly unknown[], name: string): Message[] {
@@ -104,6 +115,12 @@ function readMessage(item: unknown, where: string): Message {
   const speaker = role ?? from;
   if (typeof speaker !== "string") throw new RowRefusal("role", `${where} has no role.`);
   const known = ROLES[speaker.toLowerCase()] ?? speaker;
+  if (TOOL_CALLS.has(known.toLowerCase())) {
+    throw new RowRefusal(
+      "role",
+      `${where} calls a tool ("${speaker}"), which has no form in a chat template. Leave such rows out, or write them as messages with tool_calls in a processing_fn.`,
+    );
+  }
   if (!KNOWN_ROLES.has(known)) {
     throw new RowRefusal(
       "role",

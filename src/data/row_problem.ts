@@ -40,6 +40,10 @@ export class ProblemList {
 export interface RowSink {
   /** Whether enough rows were read. */
   readonly full: boolean;
+  /** Which of the next `count` rows are wanted, counted from the first of them. */
+  wanted(count: number): { readonly from: number; readonly to: number };
   row(line: number, row: Row): void;
+  /** Says that rows which are not wanted were not read; `line` is the last of them. */
+  pass(count: number, line: number): void;
   problem(problem: RowProblem): void;
 }

@@ -2,10 +2,12 @@ import type { Asset, DatasetAsset } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import { readDelimited } from "./formats/delimited_rows.ts";
 import { readJsonFile, readJsonLines } from "./formats/json_rows.ts";
-import { isParquet, readParquet } from "./formats/parquet_rows.ts";
+import { isParquet, openParquet, readParquet } from "./formats/parquet_rows.ts";
 import { detectEncoding, type Encoding, readLines } from "./formats/text_lines.ts";
 import type { Row } from "./message.ts";
-import { ProblemList, type RowProblem, type RowProblemKind, type RowSink } from "./row_problem.ts";
+import { RowCollector } from "./row_collector.ts";
+import type { RowProblem, RowProblemKind, RowSink } from "./row_problem.ts";
+import { emptySlice, type RowRange, type RowSelection } from "./split_slice.ts";
 
 export type FileFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet" | "text";
 
@@ -26,11 +28,20 @@ export interface RowFile {
   readonly problemTotal: number;
 }
 
+export type FirstRows = Pick<RowFile, "name" | "format" | "rows" | "columns">;
+
 export interface ReadOptions {
   /** By the name's ending unless given. */
   readonly format?: FileFormat;
-  /** Keeps the first rows only (max_samples). */
+  /** Keeps the first rows only. */
   readonly limit?: number;
+  /** Keeps the rows that a split names; what needs no reading is not read. */
+  readonly selection?: RowSelection;
+  /**
+   * Which columns the rest of a Parquet file is read for, told by its first rows, which have all; undefined reads all. Files of
+   * text come as a whole.
+   */
+  readonly columnsInUse?: (first: FirstRows) => readonly string[] | undefined;
 }
 
 /**
@@ -38,60 +49,57 @@ export interface ReadOptions {
  * caller decides whether to go on without it. Throws `dataset-invalid` for a file of which nothing can be read.
  */
 export async function readRows(asset: DatasetAsset, options: ReadOptions = {}): Promise<RowFile> {
-  const limit = options.limit ?? Number.POSITIVE_INFINITY;
-  const rows: Row[] = [];
-  const lines: number[] = [];
-  const columns = new Set<string>();
-  const problems = new ProblemList();
-  /** Lines of the files before, and what a message must say to tell the files apart. */
-  let before = 0;
-  let last = 0;
-  let where = "";
-  const sink: RowSink = {
-    get full() {
-      return rows.length >= limit;
-    },
-    row(line, row) {
-      rows.push(row);
-      last = before + line;
-      lines.push(last);
-      for (const column of Object.keys(row)) columns.add(column);
-    },
-    problem: (problem) => {
-      last = before + problem.line;
-      problems.add({ ...problem, line: last, message: where + problem.message });
-    },
-  };
-  const more = asset.more ?? [];
+  const parts = [asset, ...(asset.more ?? [])];
+  const range = await rangeBefore(parts, options);
+  const rows = new RowCollector(range ?? { from: 0, to: Number.POSITIVE_INFINITY });
   let first: Read | undefined;
-  for (const part of [asset, ...more]) {
-    if (sink.full) break;
-    where = more.length === 0 ? "" : `${part.name}: `;
-    const read = await readPart(part, options.format, sink);
+  for (const part of parts) {
+    if (rows.full) break;
+    rows.begin(parts.length === 1 ? "" : `${part.name}: `);
+    const read = await readPart(part, options, rows);
     first ??= read;
-    before = last;
   }
-  const name = more.length === 0 ? asset.name : `${asset.name} and ${more.length} more`;
-  if (rows.length === 0 && problems.total === 0) {
+  const name = parts.length === 1 ? asset.name : `${asset.name} and ${parts.length - 1} more`;
+  if (rows.position === 0 && rows.problems.total === 0) {
     throw new AppError("dataset-invalid", `${name} holds no rows.`, { details: { file: asset.name } });
   }
+  const kept = range === undefined ? options.selection?.range(rows.position) : undefined;
+  const taken = rows.take(kept);
+  if (options.selection && taken.rows.length === 0 && rows.position > 0)
+    throw emptySlice(options.selection.term, rows.position);
   return {
     name,
     format: first?.format ?? "text",
     encoding: first?.encoding,
     delimiter: first?.delimiter,
-    rows,
-    lines,
-    columns: [...columns],
-    problems: problems.kept,
-    problemCounts: problems.counts,
-    problemTotal: problems.total,
+    ...taken,
+    problems: rows.problems.kept,
+    problemCounts: rows.problems.counts,
+    problemTotal: rows.problems.total,
   };
 }
 
-async function readPart(asset: Asset, given: FileFormat | undefined, sink: RowSink): Promise<Read> {
+/** The rows that are wanted, where that can be told before they are read. */
+async function rangeBefore(parts: readonly Asset[], options: ReadOptions): Promise<RowRange | undefined> {
+  const { selection, limit, format } = options;
+  if (selection === undefined) return limit === undefined ? undefined : { from: 0, to: limit };
+  if (selection.known) return selection.known;
+  let count = 0;
+  for (const part of parts) {
+    if (format !== "parquet" && (format !== undefined || !(await isParquet(part)))) return undefined;
+    for (const rows of (await openParquet(part)).groups) count += rows;
+  }
+  return selection.range(count);
+}
+
+async function readPart(
+  asset: Asset,
+  { format: given, columnsInUse }: ReadOptions,
+  sink: RowCollector,
+): Promise<Read> {
   if (given === "parquet" || (given === undefined && (await isParquet(asset)))) {
-    await readParquet(asset, sink);
+    const first = (): FirstRows => ({ name: asset.name, format: "parquet", ...sink.take(undefined) });
+    await readParquet(asset, sink, columnsInUse && (() => columnsInUse(first())));
     return { format: "parquet", delimiter: undefined, encoding: undefined };
   }
   const { encoding } = await detectEncoding(asset);

@@ -3,6 +3,7 @@ import { isRecord, readJsonObject } from "../formats/json.ts";
 import { requireFile } from "../formats/model_folder.ts";
 import type { Folder } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
+import { wordsOf } from "../lib/words_of.ts";
 import type { Span } from "./message.ts";
 import { alignTokens, type SourceForm, type TokenBytes } from "./token_spans.ts";
 
@@ -117,11 +118,10 @@ function openLibrary(files: TokenizerFiles): Library {
   try {
     return new Library(files.tokenizer, files.config);
   } catch (cause) {
-    throw new AppError(
-      "model-unsupported",
-      `The tokenizer of ${files.name} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    const why = wordsOf(cause, "tokenizer.json lacks a part or has one of another kind");
+    throw new AppError("model-unsupported", `The tokenizer of ${files.name} cannot be used: ${why}`, {
+      cause,
+    });
   }
 }
 

@@ -96,7 +96,7 @@ export interface Download {
 /** What a run hands out as one zip that holds a folder of the same name. `step` is given when it is not the last. */
 export function exportZip(
   run: string,
-  kind: "adapter" | "merged" | "model" | "checkpoint",
+  kind: "adapter" | "merged" | "model" | "cluster" | "checkpoint",
   files: readonly Asset[],
   step?: number,
 ): Download {

@@ -23,7 +23,17 @@ export function safeStem(text: string, limit = MAX_LENGTH): string {
 /** The name of a download: `<run>[-step<N>]-<kind>.<ext>`, at most 100 characters; a long run name is cut, nothing else. */
 export function safeFileName(
   run: string,
-  kind: "adapter" | "merged" | "model" | "lora" | "checkpoint" | "config" | "metrics" | "rollouts" | "report",
+  kind:
+    | "adapter"
+    | "merged"
+    | "model"
+    | "lora"
+    | "cluster"
+    | "checkpoint"
+    | "config"
+    | "metrics"
+    | "rollouts"
+    | "report",
   extension: string,
   step?: number,
 ): string {

@@ -119,6 +119,9 @@ function readMetadata(asset: Asset, value: unknown): Readonly<Record<string, str
   return metadata;
 }
 
+/** A value of the header for a message. */
+const shown = (value: unknown): string => JSON.stringify(value) ?? "(none)";
+
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
@@ -127,11 +130,13 @@ function readEntry(asset: Asset, name: string, value: unknown, dataSize: number)
   const bad = (rule: string) => refuse(asset, `${name}: ${rule}`, { tensor: name });
   if (!isRecord(value)) return bad("its entry in the header is no object.");
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) return bad(`type ${JSON.stringify(dtype)} is not known.`);
+  if (!isDtype(dtype)) return bad(`type ${shown(dtype)} is not known.`);
   if (!Array.isArray(shape) || !shape.every(isCount))
-    return bad(`shape ${JSON.stringify(shape)} is no list of sizes.`);
+    return bad(
+      shape === undefined ? "it has no shape." : `shape ${JSON.stringify(shape)} is no list of sizes.`,
+    );
   if (!Array.isArray(offsets) || offsets.length !== 2)
-    return bad(`data_offsets ${JSON.stringify(offsets)} is no pair.`);
+    return bad(`data_offsets ${shown(offsets)} is no pair.`);
   const [start, end]: unknown[] = offsets;
   if (!isCount(start) || !isCount(end) || start > end)
     return bad(`data_offsets ${JSON.stringify(offsets)} is no range.`);

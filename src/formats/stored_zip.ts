@@ -9,7 +9,7 @@ const END_BYTES = 22;
 
 /**
  * A zip whose files are stored as they are, such as zipStream makes, as a folder read by range: so that what was written can
- * be read back without being held. Files are known by their last name. Throws `file-invalid` when it is no such zip.
+ * be read back without being held. Files are known by their path in the folder that the zip holds. Throws `file-invalid` when it is no such zip.
  * Format: PKWARE, APPNOTE.TXT, without its 64-bit extension.
  */
 export async function openStoredZip(asset: Asset): Promise<Folder> {
@@ -30,7 +30,7 @@ export async function openStoredZip(asset: Asset): Promise<Folder> {
     const path = new TextDecoder().decode(
       new Uint8Array(directory.buffer, directory.byteOffset + at + 46, nameBytes),
     );
-    const name = path.slice(path.lastIndexOf("/") + 1);
+    const name = path.slice(path.indexOf("/") + 1);
     const header = directory.getUint32(at + 42, true);
     const local = view(await asset.read(header, header + 30));
     if (local.getUint32(0, true) !== LOCAL) throw refuse(`${name} is not where the directory says.`);

@@ -1,55 +1,22 @@
 import { AppError } from "../lib/errors.ts";
+import {
+  type Capabilities,
+  capabilitiesOf,
+  largestTensor,
+  WANTED,
+  type WantedLimit,
+} from "./capabilities.ts";
 import { PipelineCache } from "./kernel.ts";
 import { alignedBytes, numel, type Tensor, tensorAt } from "./tensor.ts";
 
-/** What this adapter can do, as plain data: shown in diagnostics, stored in runs, used to choose kernel variants. */
-export interface Capabilities {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly description: string;
-  /** "cpu" for llvmpipe, SwiftShader and WARP: their kernels use no workgroup memory. */
-  readonly kind: "gpu" | "cpu";
-  readonly limits: Readonly<Record<WantedLimit, number>>;
-  readonly features: readonly string[];
-}
-
-/** What we would use if the adapter has it; the defaults of WebGPU are enough for everything. */
-const WANTED = {
-  maxStorageBufferBindingSize: 2 ** 31,
-  maxBufferSize: 2 ** 31,
-  maxStorageBuffersPerShaderStage: 8,
-  maxComputeWorkgroupStorageSize: 32768,
-  maxComputeInvocationsPerWorkgroup: 256,
-  maxComputeWorkgroupsPerDimension: 65535,
-} as const;
-type WantedLimit = keyof typeof WANTED;
-
 /** Bytes that are read back at a time. */
 const READ_SLICE = 4 * 2 ** 20;
-
-/** WebGPU's guaranteed limits, to force them in tests. */
-export const DEFAULT_LIMITS: Readonly<Record<WantedLimit, number>> = {
-  maxStorageBufferBindingSize: 128 * 2 ** 20,
-  maxBufferSize: 256 * 2 ** 20,
-  maxStorageBuffersPerShaderStage: 8,
-  maxComputeWorkgroupStorageSize: 16384,
-  maxComputeInvocationsPerWorkgroup: 256,
-  maxComputeWorkgroupsPerDimension: 65535,
-};
 
 export interface GpuOptions {
   /** Upper bounds on the limits that are asked for, for tests. */
   readonly limits?: Partial<Record<WantedLimit, number>>;
   /** Never ask for these features, for tests. */
   readonly withoutFeatures?: readonly GPUFeatureName[];
-}
-
-/**
- * Bytes of the largest tensor: what a buffer and a binding may have, in whole steps of the binding alignment. Some drivers'
- * limits are no whole steps, such as 2^31 - 4.
- */
-export function largestTensor({ limits }: Pick<Capabilities, "limits">): number {
-  return 256 * Math.floor(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / 256);
 }
 
 /** The one owner of a device: buffers, pipelines, errors and counts go through it. */
@@ -305,16 +272,5 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     requiredLimits: limits,
     requiredFeatures,
   });
-  return new Gpu(device, describe(adapter.info, limits, requiredFeatures));
-}
-
-function describe(
-  info: GPUAdapterInfo,
-  limits: Record<WantedLimit, number>,
-  features: readonly string[],
-): Capabilities {
-  const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
-  const isCpu = info.isFallbackAdapter || /llvmpipe|swiftshader|lavapipe|warp|basic render/i.test(text);
-  const { vendor, architecture, description } = info;
-  return { vendor, architecture, description, kind: isCpu ? "cpu" : "gpu", limits, features };
+  return new Gpu(device, capabilitiesOf(adapter.info, limits, requiredFeatures));
 }

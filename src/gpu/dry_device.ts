@@ -1,4 +1,5 @@
-import { type Capabilities, Gpu } from "./device.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { Gpu } from "./device.ts";
 
 export interface DryBuffer {
   readonly size: number;

@@ -4,6 +4,7 @@ import type { Database } from "../storage/database.ts";
 import { indexedCheckpoints } from "../storage/indexed_checkpoints.ts";
 import { memoryCheckpoints } from "../storage/memory_checkpoints.ts";
 import { createBrowserUserCode } from "./browser_user_code.ts";
+import { type DataFolder, openDataFolder } from "./folder_dataset.ts";
 import type { Asset, DatasetAsset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
 import type { FileProgress } from "./hub_connection.ts";
@@ -39,7 +40,9 @@ const TRAIN: DatasetPart = { subset: null, split: "train" };
  */
 export interface BrowserHost extends Host {
   addModel(folder: Folder): void;
-  addDataset(name: string, file: DatasetAsset): void;
+  addDataset(name: string, file: Asset): void;
+  /** A folder of data files, each with a plain name. */
+  addDataFolder(name: string, files: readonly Asset[]): void;
   addAdapter(folder: Folder): void;
   /** A file with functions, under the name that settings use for it. */
   addCode(name: string, file: Asset): void;
@@ -58,7 +61,12 @@ export interface BrowserHost extends Host {
 export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
   const { base, database, log, url, openSandboxPort } = options;
   const models = new Map<string, Folder>();
-  const datasets = new Map<string, DatasetAsset>();
+  const datasets = new Map<string, Asset>();
+  const dataFolders = new Map<string, readonly Asset[]>();
+  const dataFolder = (name: string, part: DatasetPart): Promise<DatasetAsset> | undefined => {
+    const files = dataFolders.get(name);
+    return files && openDataFolder(asFolder(name, files), part);
+  };
   const adapters = new Map<string, Folder>();
   const code = new Map<string, Asset>();
   const store = database && opfsHubStore(database, () => Date.now());
@@ -89,6 +97,7 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
       missing("model", name, models),
     openDataset: async (name, part = TRAIN) =>
       datasets.get(name) ??
+      (await dataFolder(name, part)) ??
       (await shippedDataset(base, name, url)) ??
       (await hubFor(name)?.openDataset(name, part)) ??
       missing("dataset", name, datasets),
@@ -99,6 +108,7 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     userCode: shareProcessing(createBrowserUserCode({ openPort: openSandboxPort, base })),
     addModel: (folder) => void models.set(folder.name, folder),
     addDataset: (name, file) => void datasets.set(name, file),
+    addDataFolder: (name, files) => void dataFolders.set(name, files),
     addAdapter: (folder) => void adapters.set(folder.name, folder),
     addCode: (name, file) => void code.set(plainName(name), file),
     setHub: (endpoint, token = null) => {
@@ -115,6 +125,15 @@ export function createBrowserHost(options: BrowserHostOptions): BrowserHost {
     checkpoints: database ? indexedCheckpoints(database, () => Date.now()) : memoryCheckpoints(),
     now: () => performance.now(),
     log,
+  };
+}
+
+function asFolder(name: string, files: readonly Asset[]): DataFolder {
+  const named = new Map(files.map((file) => [file.name, file]));
+  return {
+    name,
+    paths: [...named.keys()],
+    open: async (path) => named.get(path) ?? missing("file", path, named),
   };
 }
 

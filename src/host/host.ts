@@ -34,7 +34,9 @@ export interface DatasetPart {
 export interface DatasetAsset extends Asset {
   /** Further files of the same split, in order. */
   readonly more?: readonly Asset[];
-  /** Present for a repository, which has subsets and splits: those taken, and the splits that there are. */
+  /** A folder of this device, of which nothing is fetched. */
+  readonly local?: true;
+  /** Present for a repository or folder, which has subsets and splits: those taken, and the splits that there are. */
   readonly part?: {
     readonly subset: string;
     readonly split: string;

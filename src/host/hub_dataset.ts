@@ -6,6 +6,8 @@ import type { DatasetAsset, DatasetPart } from "./host.ts";
 export interface DatasetListing {
   /** Every file of the repository. */
   readonly paths: readonly string[];
+  /** A folder of this device: files of every kind count, and one whose name says no split is a split of that name. */
+  readonly local?: boolean;
   /** The text of README.md, if there is one. */
   readReadme(): Promise<string | undefined>;
   /** The files of the hub's own conversion to Parquet, if there is one. */
@@ -38,10 +40,11 @@ export interface ChosenFiles {
  */
 export async function datasetLayout(id: string, listing: DatasetListing): Promise<DatasetLayout> {
   const data = listing.paths.filter(isData);
-  const own = readConfigs(await frontMatter(await listing.readReadme()), data) ?? byNames(data);
+  const own =
+    readConfigs(await frontMatter(await listing.readReadme()), data) ?? byNames(data, listing.local === true);
   if (own !== undefined) return { ...own, isConverted: false };
   const converted = readConverted((await listing.readConverted()) ?? []);
-  if (converted === undefined) throw nothingToRead(id, listing.paths);
+  if (converted === undefined) throw nothingToRead(id, listing);
   return { ...converted, isConverted: true };
 }
 
@@ -74,7 +77,14 @@ export function chooseFiles(id: string, wanted: DatasetPart, { layout, fallback 
   return { paths, part: { subset, split, splits: named } };
 }
 
-function nothingToRead(id: string, paths: readonly string[]): AppError {
+function nothingToRead(id: string, { paths, local = false }: DatasetListing): AppError {
+  if (local) {
+    return new AppError(
+      "dataset-invalid",
+      `The folder ${id} has no .parquet, .jsonl, .json, .csv, .tsv or .txt files. Give a file, or a folder with such files.`,
+      { details: { id, files: paths.slice(0, 20) } },
+    );
+  }
   const script = paths.some((path) => path.endsWith(".py"));
   const why = script
     ? "It is loaded by a Python script, which is not run here, and the hub has no Parquet conversion of it."
@@ -192,11 +202,28 @@ function byWords(paths: readonly string[], folder = ""): Map<string, readonly st
 }
 
 /**
+ * Files of one folder, of any kind: by the words in their names, else each is a split of its own. A single one is train, and so
+ * are the numbered parts of one.
+ */
+function byStems(paths: readonly string[]): Map<string, readonly string[]> {
+  const splits = new Map<string, string[]>();
+  const areParts = new Set(paths.map((path) => path.replace(/\d+/g, ""))).size === 1;
+  for (const path of [...paths].sort()) {
+    const word = WORDS.find(([, words]) => words.test(path))?.[0];
+    const split = word ?? (areParts ? "train" : path.replace(/\.[^.]*$/, ""));
+    splits.set(split, [...(splits.get(split) ?? []), path]);
+  }
+  return splits;
+}
+
+/**
  * Without a declaration: files at the top or in data/ are the one subset "default"; else each folder at the top is a subset,
  * unless the folders are the splits.
  */
-function byNames(data: readonly string[]): Found | undefined {
+function byNames(data: readonly string[], local: boolean): Found | undefined {
   if (data.length === 0) return undefined;
+  if (local && data.every((path) => !path.includes("/")))
+    return { layout: new Map([["default", byStems(data)]]), fallback: "default" };
   const folders = new Set(data.map((path) => (path.includes("/") ? (path.split("/")[0] ?? "") : "")));
   const areSubsets =
     !folders.has("") &&

@@ -1,7 +1,9 @@
+import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { HUB_ENDPOINT, hubId, isRevision } from "../lib/hub.ts";
+import { type DataFolder, openDataFolder } from "./folder_dataset.ts";
 import type { Asset, DatasetPart, Folder, Host } from "./host.ts";
 import { createHub, type Hub } from "./hub.ts";
 import type { HubOptions } from "./hub_connection.ts";
@@ -46,6 +48,7 @@ export function createNodeHost(options: NodeHostOptions): Host {
       const places = [name, ...known(datasets, name, ".jsonl")];
       const here = await findFile(places);
       if (here !== undefined) return here;
+      if ((await kindOf(name)) === "folder") return openDataFolder(await dataFolder(name), part);
       const source = hub ?? (await keptDatasets(store, name));
       if (source && hubId(name)) return source.openDataset(name, part);
       throw missing("dataset file", name, places, hub);
@@ -153,6 +156,26 @@ async function hasWeights(folder: Folder): Promise<boolean> {
 async function findFolder(places: readonly string[], name: string): Promise<Folder | undefined> {
   for (const place of places) if ((await kindOf(place)) === "folder") return nodeFolder(place, name);
   return undefined;
+}
+
+/** Deeper than this, or with more files, a folder was not made to be a dataset. */
+const MOST_FOLDERS = 3;
+const MOST_FILES = 10_000;
+
+async function dataFolder(path: string): Promise<DataFolder> {
+  const paths: string[] = [];
+  const walk = async (within: readonly string[]): Promise<void> => {
+    const entries = (await readdir(join(path, ...within), { withFileTypes: true }))
+      .filter(({ name }) => !name.startsWith("."))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      const inner = [...within, entry.name];
+      if (!entry.isDirectory()) paths.push(inner.join("/"));
+      else if (inner.length <= MOST_FOLDERS && paths.length < MOST_FILES) await walk(inner);
+    }
+  };
+  await walk([]);
+  return { name: path, paths, open: (file) => nodeAsset(join(path, file)) };
 }
 
 async function findFile(places: readonly string[]): Promise<Asset | undefined> {

@@ -1,4 +1,4 @@
-import type { Capabilities } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 
 /**
  * Which variants of the kernels a run uses. Plain data, chosen before the first step, stored with the run and its

@@ -1,12 +1,14 @@
 import type { ModelFolder } from "../formats/model_folder.ts";
-import { type Gpu, largestTensor } from "../gpu/device.ts";
+import { largestTensor } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError } from "../lib/errors.ts";
+import { loadWeights } from "./load_weights.ts";
 import { type Adapter, adapterEntries, bindAdapter, checkAdapterValues, type LoraSettings } from "./lora.ts";
 import { ParamPool, type PoolEntry } from "./param_pool.ts";
 import type { ModelSpec } from "./spec.ts";
 import { bindWeights, uploadWeights, weightEntries } from "./trainable_weights.ts";
-import { type BaseFormat, loadWeights, type ModelWeights } from "./weights.ts";
+import type { BaseFormat, ModelWeights } from "./weights.ts";
 
 /** Values by their key in the file. */
 export type NamedValues = ReadonlyMap<

@@ -1,4 +1,5 @@
-import { type Gpu, largestTensor } from "../gpu/device.ts";
+import { largestTensor } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { alignedBytes, numel, type Tensor, tensorAt } from "../gpu/tensor.ts";
 import { invariant } from "../lib/errors.ts";
 

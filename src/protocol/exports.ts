@@ -1,6 +1,6 @@
 /** What a run can be saved as, and how saving goes. */
 
-export type ExportKind = "adapter" | "model" | "merged" | "gguf";
+export type ExportKind = "adapter" | "model" | "merged" | "gguf" | "cluster";
 export type ExportDtype = "stored" | "F32" | "F16" | "BF16";
 
 export interface ExportOption {
@@ -11,6 +11,8 @@ export interface ExportOption {
   readonly bytes: number;
   /** The same for each type that the weights can be stored as, when there is a choice. */
   readonly bytesAs: Readonly<Record<ExportDtype, number>> | null;
+  /** What is different with it, or missing. */
+  readonly notes: readonly string[];
   /** In the order of the zip; null bytes are known only when it is made. */
   readonly files: readonly { readonly name: string; readonly bytes: number | null }[];
   /** A program that uses what was saved, with its names. */

@@ -78,6 +78,13 @@ export interface DataPreview {
   readonly problemTotal: number;
   readonly notes: readonly string[];
   readonly splits: { readonly train: number; readonly validation: number; readonly test: number };
+  /** Of a run with several datasets, what each gives to an epoch. */
+  readonly sources: readonly {
+    readonly name: string;
+    readonly rows: number;
+    readonly taken: number;
+    readonly weight: number;
+  }[];
   /** Tokens a row: counts in `bins` equal bins from 0 to `max`, and how many rows are longer than the limit. */
   readonly lengths: {
     readonly bins: readonly number[];

@@ -9,8 +9,8 @@ export type GivenSettings = Readonly<Record<string, unknown>>;
 export interface PickedFiles {
   /** The dataset, when dataset_name is the name of a picked file. */
   readonly dataset?: File;
-  /** Further files of the same dataset, in order. */
-  readonly datasetMore?: readonly File[];
+  /** The data files of a folder, when dataset_name is its name. */
+  readonly dataFolder?: { readonly name: string; readonly files: readonly File[] };
   /** The files of a model folder, when model_name names a dropped folder: that name is `modelName`. */
   readonly model?: readonly File[];
   readonly modelName?: string;

@@ -1,4 +1,5 @@
-import { type Capabilities, type Gpu, largestTensor } from "../gpu/device.ts";
+import { type Capabilities, largestTensor } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ModelSpec } from "../model/spec.ts";

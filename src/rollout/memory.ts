@@ -1,4 +1,4 @@
-import type { Capabilities } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { type DryBuffer, dryGpu } from "../gpu/dry_device.ts";
 import { arenaBytes, programBytes } from "../gpu/program.ts";
 import { alignedBytes } from "../gpu/tensor.ts";

@@ -70,14 +70,18 @@ export function hubNames(
   catalog: Pick<Catalog, "models" | "datasets"> | null,
 ): readonly string[] {
   const here = new Set<unknown>([
-    ...[files.modelName, files.dataset?.name, files.adapterName],
+    ...[files.modelName, files.dataset?.name, files.dataFolder?.name, files.adapterName],
     ...[...(catalog?.models ?? []), ...(catalog?.datasets ?? [])].map(({ id }) => id),
   ]);
-  return NAMES.flatMap((key) => {
-    const name = values[key];
-    return typeof name === "string" && !here.has(name) && hubId(name) ? [name] : [];
-  });
+  const { more_datasets: more = [] } = values;
+  const further = Array.isArray(more) ? more.map((entry: unknown) => nameIn(entry)) : [];
+  return [...NAMES.map((key) => values[key]), ...further].flatMap((name) =>
+    typeof name === "string" && !here.has(name) && hubId(name) ? [name] : [],
+  );
 }
+
+const nameIn = (entry: unknown): unknown =>
+  typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;
 
 /** Data of more bytes than this is read only when a person says so. */
 const ASK_FIRST = 64 * 1024 * 1024;

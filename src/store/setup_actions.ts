@@ -68,21 +68,41 @@ export function newSetup(recipe: string | null, given: GivenSettings = {}): void
 }
 
 /** Rows from a file, or pasted. They stay in memory until the run has read them. */
-export function pickDataset(file: File, more: readonly File[] = []): void {
-  const { given, files } = useSetup.getState();
-  const ofHub = ["column_mapping", "split", "config_name"];
-  const clean = ofHub.reduce((before, key) => withSetting(before, key, undefined), given);
+export function pickDataset(file: File): void {
+  const { given, files: before } = useSetup.getState();
+  const { dataFolder: _gone, ...files } = before;
+  const clean = ofNoHub(given);
   showSource("file");
   change({
-    files: { ...files, dataset: file, datasetMore: more },
+    files: { ...files, dataset: file },
     given: withSetting(clean, "dataset_name", file.name),
     skipBadRows: false,
   });
 }
 
+/** A folder of data files, whose names say which split they are. */
+export function pickDataFolder(folder: string, picked: readonly File[]): void {
+  const { given, files } = useSetup.getState();
+  const { dataset: _gone, ...rest } = files;
+  const name = localName(folder);
+  showSource("file");
+  change({
+    files: { ...rest, dataFolder: { name, files: picked } },
+    given: withSetting(ofNoHub(given), "dataset_name", name),
+    skipBadRows: false,
+  });
+}
+
+/** What was said of a dataset of a hub means nothing of another one. */
+const ofNoHub = (given: GivenSettings): GivenSettings =>
+  ["column_mapping", "split", "config_name"].reduce(
+    (before, key) => withSetting(before, key, undefined),
+    given,
+  );
+
 export function pickSample(dataset: string): void {
   const { given, files } = useSetup.getState();
-  const { dataset: _gone, datasetMore: _parts, ...rest } = files;
+  const { dataset: _gone, dataFolder: _folder, ...rest } = files;
   const clean = withSetting(given, "column_mapping", undefined);
   change({ files: rest, given: withSetting(clean, "dataset_name", dataset), skipBadRows: false });
 }
@@ -96,7 +116,7 @@ const localName = (folder: string): string => `./${folder}`;
 /** A dataset of the hub, with its default subset and split until others are chosen. */
 export function pickHubDataset(name: string, subset?: string): void {
   const { given, files } = useSetup.getState();
-  const { dataset: _gone, datasetMore: _parts, ...rest } = files;
+  const { dataset: _gone, dataFolder: _folder, ...rest } = files;
   const settings = { column_mapping: undefined, dataset_name: name, config_name: subset, split: undefined };
   const next = Object.entries(settings).reduce(
     (before, [key, value]) => withSetting(before, key, value),

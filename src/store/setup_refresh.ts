@@ -100,12 +100,13 @@ function setStale(): void {
   }));
 }
 
-const fileMark = ({ dataset, datasetMore, model, modelName }: PickedFiles): string =>
+const fileMark = ({ dataset, dataFolder, model, modelName }: PickedFiles): string =>
   [
     dataset?.name,
     dataset?.size,
     dataset?.lastModified,
-    datasetMore?.map(({ name }) => name).join(),
+    dataFolder?.name,
+    dataFolder?.files.map(({ name, size, lastModified }) => [name, size, lastModified]).join(),
     modelName,
     model?.length,
   ].join(" ");

@@ -26,7 +26,8 @@ export function switchMethod(
 ): Pick<SetupDocument, "given" | "recipe"> {
   const next = new Map(to.fields.map((field) => [field.key, field]));
   const sample = datasets.find(({ id }) => id === resolved.values["dataset_name"]?.value);
-  const keepsData = from.data === to.data || (files.dataset !== undefined && sample === undefined);
+  const keepsData =
+    from.data === to.data || ((files.dataset ?? files.dataFolder) !== undefined && sample === undefined);
   const kept = from.fields.flatMap((field) => {
     const { key } = field;
     const origin = resolved.values[key];

@@ -10,7 +10,7 @@ import type { NamedValues, ReferenceKind, Trainable, ValueStart } from "../model
 import { adapterEntries, initialAdapter, type LoraSettings } from "../model/lora.ts";
 import { followsLength, type ModelSpec } from "../model/spec.ts";
 import type { BaseFormat } from "../model/weights.ts";
-import type { EngineOptions } from "./engine.ts";
+import type { EngineOptions } from "./engine_parts.ts";
 import type { Objective } from "./objective.ts";
 
 /** Where a run starts: what trains, and how its adapter will describe itself in a file. */

@@ -1,13 +1,14 @@
 import type { ModelFolder } from "../formats/model_folder.ts";
 import type { TensorSource } from "../formats/safetensors.ts";
-import { type Capabilities, stagingBytes } from "../gpu/device.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
+import { stagingBytes } from "../gpu/device.ts";
 import { type DryBuffer, dryGpu } from "../gpu/dry_device.ts";
 import { arenaBytes, programBytes } from "../gpu/program.ts";
 import { alignedBytes, numel, type Tensor } from "../gpu/tensor.ts";
 import type { KernelProfile } from "../kernels/profile.ts";
 import { isValueEntry, type LoadedModel } from "../model/loaded_model.ts";
 import type { ParamPool, PoolEntry } from "../model/param_pool.ts";
-import { type EngineOptions, type EngineParts, prepareEngine } from "./engine.ts";
+import { type EngineOptions, type EngineParts, prepareEngine } from "./engine_parts.ts";
 
 /** A part of the memory of a run, as the page shows it. */
 export interface MemoryPart {

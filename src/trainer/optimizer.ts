@@ -1,4 +1,5 @@
-import { type Gpu, largestTensor } from "../gpu/device.ts";
+import { largestTensor } from "../gpu/capabilities.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { alignedBytes, numel, type Tensor } from "../gpu/tensor.ts";
 import { adamw } from "../kernels/optim/adamw.ts";

@@ -7,11 +7,10 @@ import { encodePrompt, type PromptRow } from "../data/prompt_examples.ts";
 import { encodeSftRow } from "../data/sft_examples.ts";
 import { rowsInMemory, type TrainRows } from "../data/train_rows.ts";
 import type { Host } from "../host/host.ts";
+import { type Dataset, loadDataset } from "./load_dataset.ts";
 import {
   buildSftData,
-  type Dataset,
   datasetNotes,
-  loadDataset,
   preferenceData,
   promptData,
   sftOptions,

@@ -5,11 +5,12 @@ import type { Example } from "../data/example.ts";
 import { openBlocks, type RowBlock, type RowBlocks } from "../data/row_blocks.ts";
 import { badRow, RowStream, type StreamedRow } from "../data/row_stream.ts";
 import { guessFormat, type RowFile, rowUnit } from "../data/rows.ts";
-import { rangeOf } from "../data/split_slice.ts";
+import { emptySlice, parseSplit, selectRows } from "../data/split_slice.ts";
 import { partOfRow, type SplitName } from "../data/splits.ts";
 import type { DatasetAsset, Host } from "../host/host.ts";
+import { invariant } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
-import type { Dataset } from "./prepare_data.ts";
+import type { Dataset } from "./load_dataset.ts";
 import { type RowProcessor, rowProcessor } from "./process_rows.ts";
 import type { RowEncoding } from "./row_encodings.ts";
 
@@ -81,10 +82,14 @@ export interface StreamedRows {
 /** Opens a dataset as a stream. Throws what its first block can be refused for. */
 export async function streamDataset(input: StreamInput): Promise<Dataset> {
   const { host, config, asset, options, elsewhere } = input;
-  const limit = config.max_samples === null ? {} : { limit: config.max_samples };
-  const blocks = await openBlocks(asset, limit);
-  const [from, end] = rangeOf(config.split, blocks.rows);
-  const to = from + Math.max(1, Math.ceil(((end - from) * (config.percent ?? 100)) / 100));
+  const [term] = parseSplit(config.split);
+  invariant(term !== undefined, "a split has a term");
+  const selection = selectRows(term, { percent: config.percent, limit: config.max_samples });
+  // What lies behind the last row that is wanted is not looked at, where that row is known.
+  const last = selection.known?.to ?? Number.POSITIVE_INFINITY;
+  const blocks = await openBlocks(asset, Number.isFinite(last) ? { limit: last } : {});
+  const { from, to } = selection.range(blocks.rows);
+  if (from >= to) throw emptySlice(config.split, blocks.rows);
   const ratios = {
     valSplitRatio: elsewhere.validation ? 0 : config.val_split_ratio,
     testSplitRatio: elsewhere.test ? 0 : config.test_split_ratio,
@@ -202,7 +207,7 @@ function exampleOf(reader: RowReader, block: RowBlock, place: number, rowIndex: 
   }
   const result = reader.read(row, line);
   if ("problem" in result) return { problem: result.problem.message };
-  return { example: { ...result.body, row, rowIndex } };
+  return { example: { ...result.body, row: result.row, rowIndex } };
 }
 
 /** A block with the configuration's function run on its rows. */

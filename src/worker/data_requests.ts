@@ -5,7 +5,8 @@ import { openModelFolder } from "../formats/model_folder.ts";
 import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DataPreview, RenderedRowData } from "../protocol/setup.ts";
-import { type Dataset, loadDataset, loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
+import { type Dataset, loadDataset } from "../trainer/load_dataset.ts";
+import { loadTextTools, type TextTools } from "../trainer/prepare_data.ts";
 import { questionOf, textsOf } from "./row_texts.ts";
 
 const PREVIEW_ROWS = 50;
@@ -40,6 +41,7 @@ export async function previewData(host: Files, config: RunConfig): Promise<DataP
     problemTotal: set.problemTotal,
     notes: dataset.notes,
     splits: dataset.counts,
+    sources: dataset.sources ?? [],
     lengths: measure(examples.slice(0, MEASURED), tools, config),
   };
 }

@@ -1,10 +1,12 @@
 import type { RunConfig } from "../config/fields.ts";
+import { parseSplit } from "../data/split_slice.ts";
 import { readJsonObject } from "../formats/json.ts";
 import { requireFile, shardsOf } from "../formats/model_folder.ts";
-import type { Asset, Folder, Host } from "../host/host.ts";
+import type { Asset, DatasetAsset, Folder, Host } from "../host/host.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { DownloadPart, DownloadPlan } from "../protocol/setup.ts";
-import { ownSplit } from "../trainer/prepare_data.ts";
+import { ownSplit } from "../trainer/load_dataset.ts";
+import { datasetsOf } from "../trainer/mix_datasets.ts";
 
 type Opener = Pick<Host, "openModel" | "openDataset" | "openAdapter">;
 
@@ -82,24 +84,48 @@ function storedPart(bytes: readonly number[]): Pick<DownloadPart, "stored"> {
 const sumOf = (sizes: ReadonlyMap<string, number>, files: readonly string[]): number =>
   files.reduce((sum, file) => sum + (sizes.get(file) ?? 0), 0);
 
-/** The splits that are read: that of training, and those that rows are held out in. Those of files of this device have no part. */
-export async function splitsOf(
-  host: Pick<Opener, "openDataset">,
-  config: RunConfig,
-): Promise<readonly { readonly name: string; readonly split: string; readonly files: readonly Asset[] }[]> {
-  const { dataset_name: name, config_name: subset, split, eval_dataset_name: evalName } = config;
-  if (name === null) return [];
-  const train = await host.openDataset(name, { subset, split });
-  const opened = [{ name, dataset: train }];
+interface OpenedSplit {
+  readonly name: string;
+  readonly split: string;
+  readonly files: readonly Asset[];
+}
+
+type DataOpener = Pick<Opener, "openDataset">;
+
+/**
+ * The splits that are read of each dataset: those of training, and those that rows are held out in. Files of this device have
+ * none.
+ */
+export async function splitsOf(host: DataOpener, config: RunConfig): Promise<readonly OpenedSplit[]> {
+  if (config.dataset_name === null) return [];
+  const found: OpenedSplit[] = [];
+  for (const { config: one } of datasetsOf(config)) found.push(...(await splitsOfOne(host, one)));
+  return found;
+}
+
+async function splitsOfOne(host: DataOpener, config: RunConfig): Promise<readonly OpenedSplit[]> {
+  const { config_name: subset, split, eval_dataset_name: evalName } = config;
+  const name = config.dataset_name ?? "";
+  const opened: { readonly name: string; readonly dataset: DatasetAsset }[] = [];
+  let trained: DatasetAsset["part"];
+  for (const term of new Set(parseSplit(split).map((one) => one.split))) {
+    const dataset = await host.openDataset(name, { subset, split: term });
+    opened.push({ name, dataset });
+    // A file is one split under any name.
+    if (!dataset.part) break;
+    trained = { ...dataset.part, split: trained ? `${trained.split}+${term}` : term };
+  }
   if (evalName !== null) {
     const other = await host.openDataset(evalName, { subset, split: ["validation", "test", "train"] });
     opened.push({ name: evalName, dataset: other });
   } else if (config.val_split_ratio > 0) {
-    const own = ownSplit(train.part, "validation");
+    const own = ownSplit(trained, "validation");
     if (own !== undefined)
       opened.push({ name, dataset: await host.openDataset(name, { subset, split: own }) });
   }
-  return opened.flatMap(({ name, dataset }) =>
-    dataset.part ? [{ name, split: dataset.part.split, files: [dataset, ...(dataset.more ?? [])] }] : [],
+  return opened.flatMap(({ name: of, dataset }) =>
+    dataset.part && !dataset.local
+      ? [{ name: of, split: dataset.part.split, files: [dataset, ...(dataset.more ?? [])] }]
+      : [],
   );
 }

@@ -11,16 +11,18 @@ import { hubId } from "../lib/hub.ts";
 import { mergeAdapter } from "../model/merge.ts";
 import { readModelSpec } from "../model/registry.ts";
 import type { ExportDtype, ExportKind, ExportOption, ExportPlan } from "../protocol/exports.ts";
+import { type ClusterSource, clusterOption } from "./cluster_export.ts";
 
 type Sized = ExportOption["files"][number];
 
-/** What a run can be saved as: the files with their sizes, and a program for each. No weight is read for it. */
-export async function planExport(run: SavedRun, name: string, step: number): Promise<ExportPlan> {
-  const kinds: readonly ExportKind[] = run.adapter ? ["adapter", "merged", "gguf"] : ["model"];
+/** What a run can be saved as: the files with their sizes, and a program for each. No weight and no row is read for it. */
+export async function planExport(source: ClusterSource, step: number): Promise<ExportPlan> {
+  const { run, name } = source;
+  const kinds: readonly ExportKind[] = [...(run.adapter ? PARTS_OF_ADAPTER : WHOLE), "cluster"];
   const options: ExportPlan["options"][number][] = [];
   for (const kind of kinds) {
     try {
-      options.push({ possible: true, ...(await optionOf(kind, run, name)) });
+      options.push({ possible: true, ...(await optionOf(kind, source)) });
     } catch (cause) {
       if (!(cause instanceof AppError)) throw cause;
       options.push({ possible: false, kind, why: cause.message });
@@ -30,8 +32,14 @@ export async function planExport(run: SavedRun, name: string, step: number): Pro
   return { step, options, basePrecision, repository: safeStem(name, 60).replace(/[.-]{2,}/g, "-") };
 }
 
-async function optionOf(kind: ExportKind, run: SavedRun, name: string): Promise<ExportOption> {
+const PARTS_OF_ADAPTER = ["adapter", "merged", "gguf"] as const;
+const WHOLE = ["model"] as const;
+
+async function optionOf(kind: ExportKind, source: ClusterSource): Promise<ExportOption> {
+  const { run, name } = source;
   switch (kind) {
+    case "cluster":
+      return clusterOption(source);
     case "gguf":
       return ggufOption(run, name);
     case "adapter":
@@ -70,7 +78,7 @@ async function zipOption(
   );
   const snippet = { language: "Python" as const, text: `# beside the unpacked ${fileName}\n${text}` };
   const bytesAs = kind === "adapter" ? null : await bytesOf(run);
-  return { kind, fileName, files, bytes: total(files), bytesAs, snippet };
+  return { kind, fileName, files, bytes: total(files), bytesAs, notes: [], snippet };
 }
 
 async function bytesOf(run: SavedRun) {
@@ -125,6 +133,7 @@ async function ggufOption(run: SavedRun, name: string): Promise<ExportOption> {
     fileName,
     bytes: size,
     bytesAs: null,
+    notes: [],
     files: [{ name: fileName, bytes: size }],
     snippet,
   };

@@ -12,6 +12,7 @@ import { AppError } from "../lib/errors.ts";
 import type { ExportPlan, ExportRequest, ExportResult, UploadRequest } from "../protocol/exports.ts";
 import type { MetricRow } from "../protocol/runs.ts";
 import { readRows } from "../storage/runs.ts";
+import { type ClusterSource, clusterFiles } from "./cluster_export.ts";
 import type { WorkerContext } from "./context.ts";
 import { planExport } from "./export_plan.ts";
 import { requireRun } from "./history.ts";
@@ -34,7 +35,7 @@ interface Packed {
 }
 
 type Context = Pick<WorkerContext, "database" | "emit"> & {
-  readonly host: Pick<WorkerContext["host"], "checkpoints" | "openModel" | "now">;
+  readonly host: ClusterSource["host"] & Pick<WorkerContext["host"], "checkpoints" | "now">;
 };
 
 /** Saves and uploads what runs have learned. Each run has at most one such task at a time. */
@@ -49,8 +50,8 @@ export class Exports {
   }
 
   async plan(runId: string, step: number | null): Promise<ExportPlan> {
-    const { run, name, step: at } = await this.#saved(runId, step);
-    return planExport(run, name, at);
+    const { source, step: at } = await this.#saved(runId, step);
+    return planExport(source, at);
   }
 
   /** PEFT's zip, as a blob. */
@@ -133,7 +134,12 @@ export class Exports {
       const isAdapter = files.some(({ name }) => name === "adapter_model.safetensors");
       return zipOf(session.name, isAdapter ? "adapter" : "model", files);
     }
-    const { run, name } = await this.#saved(runId, step);
+    const { source } = await this.#saved(runId, step);
+    const { run, name } = source;
+    if (kind === "cluster") {
+      const trained = async () => (await this.#runs.open(runId, step)).exportAssets();
+      return zipOf(name, "cluster", await clusterFiles(source, trained));
+    }
     if (kind === "merged") return zipOf(name, "merged", await mergedFiles(run, { dtype }));
     const { adapter } = run;
     if (!adapter) throw new AppError("config-invalid", `${name} trained all weights, so it has no adapter.`);
@@ -142,11 +148,13 @@ export class Exports {
   }
 
   /** The run's base, adapter and records, from its configuration and a checkpoint. */
-  async #saved(runId: string, step: number | null): Promise<{ run: SavedRun; name: string; step: number }> {
+  async #saved(runId: string, step: number | null): Promise<{ source: ClusterSource; step: number }> {
     const { host, database } = this.#context;
     const at = step ?? (await lastStep(host.checkpoints, runId));
-    const { name, config, configText } = await this.#record(runId);
-    const folder = config.peft_enabled && (await openRunAdapter(host.checkpoints, { runId, step: at }));
+    const { name, config, configText, totalSteps } = await this.#record(runId);
+    const folder = config.peft_enabled
+      ? await openRunAdapter(host.checkpoints, { runId, step: at })
+      : undefined;
     const model = await openModelFolder(await host.openModel(config.model_name, config.model_revision));
     const rows = database ? ((await readRows(database, "metrics", runId)) as readonly MetricRow[]) : [];
     const log = rows.filter((row) => row.step <= at).map((row) => ({ step: row.step, ...row.values }));
@@ -156,20 +164,25 @@ export class Exports {
       adapter: folder ? await readAdapter(folder) : undefined,
       chatTemplate: await runTemplate(model, config),
     };
-    return { run, name, step: at };
+    return { source: { host, run, name, adapter: folder, totalSteps }, step: at };
   }
 
   async #record(runId: string) {
     const { session } = this.#runs;
     if (session?.runId === runId) {
       const { config, configText } = session.options;
-      return { name: session.name, config, configText };
+      return { name: session.name, config, configText, totalSteps: session.totalSteps };
     }
     const { database } = this.#context;
     if (!database)
       throw new AppError("file-missing", "This browser keeps no runs, so there is nothing to save.");
     const run = await requireRun(database, runId);
-    return { name: run.name, config: configOfRun(run.config), configText: run.config };
+    return {
+      name: run.name,
+      config: configOfRun(run.config),
+      configText: run.config,
+      totalSteps: run.maxSteps,
+    };
   }
 
   #counter(runId: string, what: string, total: number) {
@@ -192,7 +205,11 @@ export class Exports {
   }
 }
 
-function zipOf(name: string, kind: "adapter" | "model" | "merged", files: readonly Asset[]): Packed {
+function zipOf(
+  name: string,
+  kind: "adapter" | "model" | "merged" | "cluster",
+  files: readonly Asset[],
+): Packed {
   const { fileName, stream } = exportZip(name, kind, files);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   return { fileName, files, bytes, stream, open: openStoredZip };

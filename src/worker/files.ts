@@ -4,11 +4,8 @@ import type { PickedFiles } from "../protocol/values.ts";
 
 /** Makes picked files known to the host under the names that the configuration uses for them. */
 export function registerFiles(host: BrowserHost, files: PickedFiles): void {
-  if (files.dataset)
-    host.addDataset(files.dataset.name, {
-      ...fileAsset(files.dataset),
-      more: files.datasetMore?.map(fileAsset) ?? [],
-    });
+  if (files.dataset) host.addDataset(files.dataset.name, fileAsset(files.dataset));
+  if (files.dataFolder) host.addDataFolder(files.dataFolder.name, files.dataFolder.files.map(fileAsset));
   if (files.model?.[0]) host.addModel(fileFolder(files.modelName ?? folderName(files.model[0]), files.model));
   if (files.adapter?.[0])
     host.addAdapter(fileFolder(files.adapterName ?? folderName(files.adapter[0]), files.adapter));

@@ -5,7 +5,8 @@ import type { Host } from "../host/host.ts";
 import { AppError } from "../lib/errors.ts";
 import type { RewardTrialResult } from "../protocol/setup.ts";
 import { createScorer, type Scorer } from "../rewards/scorer.ts";
-import { loadDataset, loadTextTools } from "../trainer/prepare_data.ts";
+import { loadDataset } from "../trainer/load_dataset.ts";
+import { loadTextTools } from "../trainer/prepare_data.ts";
 
 type TrialHost = Pick<Host, "openModel" | "openDataset" | "readText" | "userCode" | "log" | "now">;
 

@@ -41,6 +41,11 @@ const ANIMALS = [
   "marten",
 ];
 
+function datasetLabel({ dataset_name: name, more_datasets: more }: RunConfig): string {
+  if (name === null) return "recorded rollouts";
+  return more.length === 0 ? name : `${name} and ${more.length} more`;
+}
+
 /** A name that people remember, from the clock: it only has to differ from its neighbours. */
 function memorableName(): string {
   const random = new Random(Date.now() % 4294967296);
@@ -171,7 +176,7 @@ export class Runs {
           name,
           algorithm: config.algorithm,
           model: config.model_name,
-          dataset: config.dataset_name ?? "recorded rollouts",
+          dataset: datasetLabel(config),
         },
         ...{
           config: configText,

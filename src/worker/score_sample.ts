@@ -11,7 +11,8 @@ import type { ScoreSample } from "../protocol/setup.ts";
 import { createScorer } from "../rewards/scorer.ts";
 import { Generator } from "../rollout/generator.ts";
 import { baseFormatOf } from "../trainer/engine_for.ts";
-import { loadDataset, loadTextTools, promptData } from "../trainer/prepare_data.ts";
+import { loadDataset } from "../trainer/load_dataset.ts";
+import { loadTextTools, promptData } from "../trainer/prepare_data.ts";
 
 /** Rows that are answered: enough to see whether scores differ, few enough to wait for. */
 const ROWS = 20;

@@ -13,14 +13,13 @@ import type { Outcome } from "../trainer/training_run.ts";
 import type { WorkerContext } from "./context.ts";
 import { fetchForRun } from "./downloads.ts";
 import { RunJournal } from "./journal.ts";
+import { Pace } from "./pace.ts";
 
 /** How often at most progress and the heartbeat are told, in milliseconds. */
 const PROGRESS_MS = 250;
 const HEARTBEAT_MS = 5000;
 /** How long what is cancelled has to bring what arrived to disk, in milliseconds. */
 const PATIENCE = 2000;
-/** Steps before a time left is said: the first ones also compile and warm up. */
-const STEPS_FOR_RATE = 5;
 
 export interface SessionOptions {
   readonly runId: string;
@@ -53,9 +52,7 @@ export class Session {
   readonly #control: Going = { request: "go" };
   #running: Promise<void> | undefined;
   #state: RunStatus;
-  #began = 0;
-  #firstStep = 0;
-  #tokens = 0;
+  #pace: Pace;
   #progressAt = 0;
   #heartbeatAt = 0;
 
@@ -73,6 +70,7 @@ export class Session {
     this.#journal = journal;
     this.#trainer = trainer;
     this.#sampler = trainer.sampler;
+    this.#pace = this.#newPace();
     this.#state = { state: "paused", step: trainer.step, saved: true, reason: null };
   }
 
@@ -188,13 +186,11 @@ export class Session {
   }
 
   async #train(steps?: number): Promise<void> {
-    this.#began = this.#context.host.now();
-    this.#firstStep = this.step;
-    this.#tokens = 0;
+    this.#pace = this.#newPace();
     try {
       if (this.step === 0 && this.#sampler) await this.sample(0);
       this.#tell({ state: "running", step: this.step });
-      this.#began = this.#context.host.now();
+      this.#pace = this.#newPace();
       const outcome = await this.#trainer.train(this.#control, steps);
       await this.#ended(outcome);
     } catch (error) {
@@ -267,7 +263,7 @@ export class Session {
   }
 
   onStep(step: number, tokens: number): void {
-    this.#tokens += tokens;
+    this.#pace.add(tokens);
     const now = this.#context.host.now();
     if (now - this.#progressAt >= PROGRESS_MS) {
       this.#progressAt = now;
@@ -300,22 +296,20 @@ export class Session {
     if (samples) this.#journal.samples({ step, samples });
   }
 
-  /** Speed of this session alone, so that a resumed run does not claim the time it was away. */
   rate(): { tokens_per_second: number } | undefined {
-    const seconds = (this.#context.host.now() - this.#began) / 1000;
-    return seconds > 0 && this.#tokens > 0 ? { tokens_per_second: this.#tokens / seconds } : undefined;
+    return this.#pace.rate();
+  }
+
+  #newPace(): Pace {
+    return new Pace(() => this.#context.host.now(), this.step);
   }
 
   #progress(): void {
-    const seconds = (this.#context.host.now() - this.#began) / 1000;
-    const steps = this.step - this.#firstStep;
-    const known = steps >= STEPS_FOR_RATE;
     const progress: RunProgress = {
       step: this.step,
       totalSteps: this.totalSteps,
       epoch: this.#trainer.epoch,
-      tokensPerSecond: known ? this.#tokens / seconds : null,
-      secondsLeft: known ? (seconds / steps) * (this.totalSteps - this.step) : null,
+      ...this.#pace.at(this.step, this.totalSteps),
       gpuPeakBytes: this.#trainer.gpu.counts.peakBytes,
     };
     this.#context.emit({ type: "progress", runId: this.runId, progress });

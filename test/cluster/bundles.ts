@@ -51,7 +51,13 @@ export const RUNS: Readonly<
   },
 };
 
-export function bundleOf(name: string, more: Settings = {}): Promise<ClusterBundle> {
+const noFile = () => Promise.reject(new Error("no file is named"));
+
+export function bundleOf(
+  name: string,
+  more: Settings = {},
+  readText: (path: string) => Promise<string> = noFile,
+): Promise<ClusterBundle> {
   const { settings, rows } = RUNS[name] as (typeof RUNS)[string];
   const { config } = resolveOrThrow({ override: readSettings({ ...settings, ...more }) });
   const [last, ...others] = [...rows].reverse();
@@ -60,7 +66,7 @@ export function bundleOf(name: string, more: Settings = {}): Promise<ClusterBund
     rows: { train: others, validation: last ? [last] : [] },
     files: [],
     totalSteps: 2,
-    readText: () => Promise.reject(new Error("no file is named")),
+    readText,
   });
 }
 

@@ -122,6 +122,11 @@ function randomValue(field: AnyField, random: () => number): unknown {
           language: "javascript",
         },
       ];
+    case "datasets":
+      return [
+        { name: word(), split: "train[:10%]", weight: 0.5, percent: 1e-7, column_mapping: { q: word() } },
+        { name: word(), config_name: null, max_samples: 3 },
+      ];
     case "code":
       return "(row) => {\n  return { prompt: row.q };\n}";
   }

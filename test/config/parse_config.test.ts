@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { exportYaml } from "../../src/config/export_yaml.ts";
 import { parseAssignments, parseConfig } from "../../src/config/parse_config.ts";
 import { resolve } from "../../src/config/resolve.ts";
 import sftYaml from "./fixtures/summary_sft.txt?raw";
@@ -297,6 +298,7 @@ logging:
     config_name: "main",
     split: "train",
     column_mapping: { question: "prompt" },
+    more_datasets: [{ name: "another/one" }],
     batch_size: 8,
     num_epochs: 2,
     max_steps: 100,
@@ -316,7 +318,7 @@ logging:
     expect(review.values).toEqual(expected);
     expect(review.at["beta"]).toEqual({ path: "train.beta", line: 20 });
     expect(review.at["dataset_name"]).toEqual({ path: "datasets.0.name", line: 10 });
-    expect(review.notUsed.map(({ path }) => path)).toContain("datasets.1");
+    expect(review.at["more_datasets"]).toEqual({ path: "datasets.1", line: 14 });
   });
   it("wrapped in a recipe", () => {
     const indented = nested.replace(/^(?=.)/gm, "  ");
@@ -428,5 +430,113 @@ describe("files of other tools", () => {
       packing: true,
       optim: "adamw_8bit",
     });
+  });
+});
+
+describe("task_type", () => {
+  const read = (value: string) => parseConfig(`dataset: {name: a/b, task_type: ${value}}`);
+  it.each(["qa", "summarization", "code", "dpo", "grpo", "chat_completion"])("%s is kept", (value) => {
+    expect(read(value)).toMatchObject({ values: { task_type: value }, changed: [], problems: [] });
+  });
+  it.each(["text_classification", "token_classification", "SEQ_CLS"])("%s is refused in words", (value) => {
+    expect(read(value).problems).toEqual([
+      expect.objectContaining({ message: expect.stringMatching(/head that tells labels.*label: response/) }),
+    ]);
+  });
+  it("that of an adapter is no matter", () => {
+    const review = parseConfig("peft_config: {r: 8, task_type: CAUSAL_LM}");
+    expect(review).toMatchObject({ values: { lora_rank: 8 }, problems: [] });
+    expect(review.notUsed).toHaveLength(1);
+  });
+});
+
+describe("several datasets", () => {
+  const text = [
+    "algo: dpo",
+    "model: {name_or_path: a/m}",
+    "datasets:",
+    "  - {name: a/one, split: 'train[:100]', weight: 0.5, task_type: dpo}",
+    "  - {name: b/two, config_name: en, percent: 20, weight: 2, field_mappings: {q: prompt}, max_samples: 0}",
+    "  - {path: c/three, max_samples: 50, system_prompt: x, pad_token: y, splitt: test}",
+  ].join("\n");
+
+  it("the first one's settings are the run's, the others are further datasets", () => {
+    const review = parseConfig(text);
+    expect(review.values).toMatchObject({
+      ...{ dataset_name: "a/one", split: "train[:100]", dataset_weight: 0.5 },
+      more_datasets: [
+        {
+          name: "b/two",
+          config_name: "en",
+          percent: 20,
+          weight: 2,
+          column_mapping: { q: "prompt" },
+          max_samples: null,
+        },
+        { name: "c/three", max_samples: 50 },
+      ],
+    });
+    expect(review.at["more_datasets"]).toEqual({ path: "datasets.1", line: 5 });
+  });
+
+  it("what a further dataset cannot have for itself, or does not know, is said with its line", () => {
+    const review = parseConfig(text);
+    expect(review.notUsed).toEqual([
+      {
+        path: "datasets.2.system_prompt",
+        line: 6,
+        why: "system_prompt is one for all datasets; that of the first holds.",
+      },
+      { path: "datasets.2.pad_token", line: 6, why: expect.any(String) },
+    ]);
+    expect(review.problems).toEqual([
+      {
+        path: "datasets.2.splitt",
+        line: 6,
+        message: "splitt is not a setting of a dataset.",
+        suggestion: "split",
+      },
+    ]);
+  });
+
+  it("may be written short, and as more_datasets beside flat settings", () => {
+    const short = parseConfig(
+      "datasets: ['a/one:train[:10]', 'b/two#max=5?map.q=prompt', 'c/three#percent=10']",
+    );
+    expect(short.values).toMatchObject({
+      ...{ dataset_name: "a/one", split: "train[:10]" },
+      more_datasets: [
+        { name: "b/two", max_samples: 5, column_mapping: { q: "prompt" } },
+        { name: "c/three", percent: 10 },
+      ],
+    });
+    const flat = parseConfig(
+      "dataset_name: a/one\nmore_datasets:\n  - b/two:test\n  - {name: c/three, weight: 3}",
+    );
+    expect(flat.values["more_datasets"]).toEqual([
+      { name: "b/two", split: "test" },
+      { name: "c/three", weight: 3 },
+    ]);
+    expect(flat.problems).toEqual([]);
+  });
+
+  it.each([
+    ["{name: b, weight: 0}", "0.weight"],
+    ["{name: b, rows: 3}", "0"],
+    ["{split: train}", "0.name"],
+  ])("%s is refused", (entry, inner) => {
+    const { problems } = parseConfig(`dataset_name: a\nmore_datasets: [${entry}]`);
+    expect(problems).toEqual([
+      expect.objectContaining({
+        path: `more_datasets.${inner}`,
+        message: expect.stringMatching(/list of datasets, each with name/),
+      }),
+    ]);
+  });
+
+  it.each(["flat", "nested"] as const)("survive being written %s and read again", (shape) => {
+    const { values } = parseConfig(text);
+    const yaml = exportYaml({ ...values, algorithm: "dpo" }, { shape });
+    expect(parseConfig(yaml).values).toEqual(values);
   });
 });

@@ -28,6 +28,8 @@ function typeOf(control: Control): string {
       return "pairs of texts";
     case "rewards":
       return "list of rewards";
+    case "datasets":
+      return "list of datasets";
     default:
       return control.kind;
   }

@@ -171,9 +171,10 @@ describe("prompts of the reward methods", () => {
     expect(await first({ prompt: "p", label: false }, options)).toMatchObject({ reference: "false" });
   });
 
-  it("MBPP as it is: the text asks, the code answers", async () => {
-    const row = { text: "Write f", code: "def f(): 0", test_list: ["assert f() == 0"] };
-    expect(await first(row, options)).toEqual(asks([user("Write f")], "def f(): 0"));
+  it("a task and its code: the text asks, the code answers", async () => {
+    expect(await first({ text: "Write f", code: "def f(): 0" }, options)).toEqual(
+      asks([user("Write f")], "def f(): 0"),
+    );
   });
 
   it.each<[Row, Record<string, string>]>([
@@ -242,6 +243,7 @@ describe("preference rows", () => {
     await expect(refused).rejects.toMatchObject({ code: "dataset-invalid" });
     await expect(refused).rejects.toThrow(
       "d.jsonl has the columns question, answer; sought were chosen and rejected (and prompt). These look like question and answer rows, which this algorithm does not train on. " +
+        "1 of 3 needed columns found: question as the prompt. Missing: chosen (or chosen_response, better_response, winner); rejected (or rejected_response, worse_response, loser). " +
         "If two columns hold a better and a worse answer, name them with column_mapping, for example {question: chosen, answer: rejected}. If not, write a processing_fn that makes prompt, chosen and rejected of a row.",
     );
   });

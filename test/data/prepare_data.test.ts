@@ -1,14 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { DpoConfig, GroupConfig, PpoConfig } from "../../src/config/fields.ts";
+import type { DpoConfig, GroupConfig, PpoConfig, SftConfig } from "../../src/config/fields.ts";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
-import {
-  loadDataset,
-  loadTextTools,
-  preferenceData,
-  promptData,
-  purposeOf,
-} from "../../src/trainer/prepare_data.ts";
+import type { Example } from "../../src/data/example.ts";
+import type { DatasetPart } from "../../src/host/host.ts";
+import { loadDataset, purposeOf } from "../../src/trainer/load_dataset.ts";
+import { buildSftData, loadTextTools, preferenceData, promptData } from "../../src/trainer/prepare_data.ts";
 import { assetOf, goldenFolder } from "./support/files.ts";
 
 const folder = goldenFolder("model");
@@ -57,7 +54,8 @@ describe("preference data", () => {
   const pair = { prompt: [user("Sure?")], chosen: [assistant("Yes.")], rejected: [assistant("No.")] };
 
   it("holds out what the configuration says and is silent when nothing is to be said", async () => {
-    const data = await pairs({ val_split_ratio: 0.25 }, [pair, pair, pair, pair]);
+    const rows = ["a", "b", "c", "d"].map((answer) => ({ ...pair, chosen: [assistant(answer)] }));
+    const data = await pairs({ val_split_ratio: 0.25 }, rows);
     expect([data.train.length, data.validation.length]).toEqual([3, 1]);
     expect(data.notes).toEqual([]);
   });
@@ -128,4 +126,77 @@ describe("prompt data", () => {
     expect(data.notes).toEqual(["preserve_columns is not needed: rewards see every column."]);
     expect(data.train[0]?.row).toEqual({ ...row, level: 1 });
   });
+});
+
+describe("splits", () => {
+  const rows = (split: string, count: number) =>
+    Array.from({ length: count }, (_, i) => ({ question: `${split} ${i}`, answer: String(i) }));
+  const sizes: Readonly<Record<string, number>> = { train: 20, validation: 6, test: 4 };
+
+  /** A repository with three splits, or a file. */
+  async function load(settings: Readonly<Record<string, unknown>>, isFile = false) {
+    const { config } = resolveOrThrow({
+      override: readSettings({ model_name: "m", dataset_name: "a/b", algorithm: "sft", ...settings }),
+    });
+    const host = {
+      openDataset: async (_: string, part?: DatasetPart) => {
+        const wanted =
+          part === undefined ? "train" : typeof part.split === "string" ? part.split : "validation";
+        const split = isFile ? "train" : (/^\w+/.exec(wanted)?.[0] ?? "");
+        const text = rows(split, sizes[split] ?? 0).map((row) => JSON.stringify(row));
+        const asset = assetOf(`${split}.jsonl`, text.join("\n"));
+        return isFile ? asset : { ...asset, part: { subset: "default", split, splits: Object.keys(sizes) } };
+      },
+      readText: unused,
+      userCode: { open: unused },
+      log: () => {},
+    };
+    const dataset = await loadDataset(host, config, true, false);
+    const asked = (examples: readonly Example[]) => examples.map(({ row }) => row["question"]);
+    return { train: asked(dataset.train), validation: asked(dataset.validation), test: asked(dataset.test) };
+  }
+
+  it("of the dataset are kept: validation is held out, test stays out of training", async () => {
+    const { train, validation, test } = await load({});
+    expect([train.length, validation.length, test.length]).toEqual([20, 6, 0]);
+    expect(validation[0]).toBe("validation 0");
+  });
+
+  it("may be slices and sums; a split that is trained on is not held out", async () => {
+    const { train, validation } = await load({ split: "train[:2]+validation[-1:]" });
+    expect([...train, ...validation].toSorted()).toEqual(["train 0", "train 1", "validation 5"]);
+    expect((await load({ split: "train[10%:20%]" })).train).toEqual(["train 2", "train 3"]);
+    const share = await load({ split: "train+test", percent: 50, max_samples: 5, test_split_ratio: 0 });
+    expect(share.train).toEqual(["train 0", "train 1", "train 2", "train 3", "train 4"]);
+  });
+
+  it("max_samples and max_eval_samples take the first rows", async () => {
+    const { train, validation } = await load({ max_samples: 5, max_eval_samples: 2 });
+    expect(train).toHaveLength(5);
+    expect(validation).toEqual(["validation 0", "validation 1"]);
+  });
+
+  it("of a file are one split, whose rows count once", async () => {
+    const none = { val_split_ratio: 0, test_split_ratio: 0 };
+    expect((await load({ split: "train+test", ...none }, true)).train).toHaveLength(20);
+    expect((await load({ split: "train[:2]+train[-1:]", ...none }, true)).train).toEqual([
+      ...["train 0", "train 1", "train 19"],
+    ]);
+  });
+});
+
+it("processing_fn comes first, then mapping, format, system prompt and template", async () => {
+  const { dataset, tools, config } = await prepare(
+    {
+      processing_fn: (row: { q: string }) => ({ asked: `${row.q}?`, said: "Two." }),
+      column_mapping: { asked: "instruction", said: "response" },
+      system_prompt: "Be brief.",
+      assistant_only_loss: false,
+    },
+    [{ q: "1+1" }, { q: "2+0" }],
+  );
+  const { train } = buildSftData(dataset, tools, config as SftConfig);
+  const text = tools.tokenizer.decode([...(train[0]?.ids ?? [])], { skipSpecialTokens: false });
+  expect(text).toContain("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n1+1?<|im_end|>");
+  expect(text).toContain("Two.");
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { DataCursor } from "../../src/data/batches.ts";
 import { epochWindows, WINDOW_BLOCKS, windowOrder } from "../../src/data/block_order.ts";
-import { BLOCK_ROWS, openBlocks } from "../../src/data/row_blocks.ts";
+import { BLOCK_ROWS } from "../../src/data/file_blocks.ts";
+import { openBlocks } from "../../src/data/row_blocks.ts";
 import { RowStream, type StreamedRow, type StreamOptions } from "../../src/data/row_stream.ts";
 import type { Asset } from "../../src/host/host.ts";
 import { assetOf } from "./support/files.ts";

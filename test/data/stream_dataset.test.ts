@@ -3,7 +3,8 @@ import type { DpoConfig, GroupConfig, SftConfig } from "../../src/config/fields.
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolve, resolveOrThrow } from "../../src/config/resolve.ts";
 import type { Asset } from "../../src/host/host.ts";
-import { loadDataset, loadTextTools } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
+import { loadTextTools } from "../../src/trainer/prepare_data.ts";
 import {
   preferenceEncoding,
   promptEncoding,

@@ -193,6 +193,15 @@ describe("the host of the worker", () => {
     expect((await host.openAdapter("ad")).name).toBe("ad");
   });
 
+  it("reads a dropped folder of data by the names of its files", async () => {
+    const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });
+    const files = ["train.jsonl", "test.csv"].map((name, i) => memoryAsset(name, new Uint8Array(i + 1)));
+    host.addDataFolder("./mine", files);
+    expect(await host.openDataset("./mine")).toMatchObject({ name: "train.jsonl", size: 1, local: true });
+    const test = await host.openDataset("./mine", { subset: null, split: "test" });
+    expect(test).toMatchObject({ name: "test.csv", size: 2, part: { splits: ["test", "train"] } });
+  });
+
   it("says what is missing, and asks the server only for plain names", async () => {
     server.spa = true;
     const host = createBrowserHost({ base, database: undefined, log, openSandboxPort, url: options });

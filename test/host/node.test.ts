@@ -96,8 +96,50 @@ describe("names", () => {
       details: { looked: places },
     });
     await expect(host.openDataset("../ahoy")).rejects.toMatchObject({ code: "file-missing" });
-    await expect(host.openDataset(join(dir, "mine"))).rejects.toMatchObject({ code: "file-missing" });
+    await expect(host.openDataset(join(dir, "mine"))).rejects.toThrow(/folder .*mine has no \.parquet/);
     await expect(host.openAdapter("ahoy")).rejects.toThrow('No adapter folder "ahoy"');
+  });
+});
+
+describe("a folder of data files", () => {
+  const write = (path: string, text = "{}\n") => writeFile(join(dir, "data", path), text);
+  const open = (split: string) => host.openDataset(join(dir, "data"), { subset: null, split });
+  beforeEach(() => mkdir(join(dir, "data/inner"), { recursive: true }));
+
+  it("is split by the names of its files, whatever their kinds", async () => {
+    await write("train.jsonl");
+    await write("train-2.jsonl");
+    await write("test.csv", "a\n1\n");
+    await write("LICENSE.txt");
+    expect(await open("test")).toMatchObject({ name: "test.csv", size: 4, local: true, more: [] });
+    const train = await open("train");
+    expect([train.name, ...(train.more ?? []).map(({ name }) => name)]).toEqual([
+      "train-2.jsonl",
+      "train.jsonl",
+    ]);
+    expect(train.part).toEqual({ subset: "default", split: "train", splits: ["test", "train"] });
+    await expect(open("validation")).rejects.toThrow(/no split validation\. Set split to one of test, train/);
+  });
+
+  it("whose names say nothing are splits of their own; a single one is train", async () => {
+    await write("poems.jsonl");
+    expect((await open("train")).name).toBe("poems.jsonl");
+    await write("songs.jsonl");
+    expect((await open("songs")).name).toBe("songs.jsonl");
+    await expect(open("train")).rejects.toThrow(/Set split to one of poems, songs/);
+  });
+
+  it("follows its README.md, as a clone of the hub's", async () => {
+    await write("inner/a.jsonl");
+    await write("b.jsonl");
+    await write(
+      "README.md",
+      "---\nconfigs:\n- config_name: x\n  data_files:\n  - split: dev\n    path: inner/*\n---\n",
+    );
+    expect(await open("dev")).toMatchObject({
+      name: "inner/a.jsonl",
+      part: { subset: "x", splits: ["dev"] },
+    });
   });
 });
 

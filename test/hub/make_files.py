@@ -3,6 +3,8 @@
 The rows are our own, in the columns and types of openai/gsm8k (main) and google-research-datasets/mbpp (full).
 """
 
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,6 +68,29 @@ def kinds() -> pa.Table:
     )
 
 
+def values() -> pa.Table:
+    """Values that JSON writes otherwise."""
+    return pa.table(
+        {
+            "price": pa.array([Decimal("12.50")], pa.decimal128(9, 2)),
+            "day": pa.array([date(2024, 2, 29)], pa.date32()),
+            "at": pa.array([datetime(2024, 2, 29, 12, 30)], pa.timestamp("us")),
+            "bytes": pa.array([b"\x01\xff"], pa.binary(2)),
+            "level": pa.array(["easy"], pa.dictionary(pa.int32(), pa.string())),
+            "answers": pa.array(
+                [{"text": ["1901"], "answer_start": [19]}],
+                pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int64()))]),
+            ),
+        }
+    )
+
+
+def wide(count: int) -> pa.Table:
+    """Questions beside a column that nothing is read of."""
+    table = gsm8k(0, count)
+    return table.append_column("noise", pa.array([f"{i} " * 20 for i in range(count)]))
+
+
 def write(table: pa.Table, path: str, **options: object) -> None:
     target = FILES / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,3 +105,8 @@ write(mbpp(11, 3), "mbpp/full/test-00000-of-00001.parquet")
 write(kinds(), "kinds/kinds.parquet")
 write(gsm8k(0, 6), "kinds/gzip.parquet", compression="gzip", row_group_size=4)
 write(gsm8k(0, 2), "kinds/zstd.parquet", compression="zstd")
+write(gsm8k(0, 2), "kinds/brotli.parquet", compression="brotli")
+write(gsm8k(0, 2), "kinds/lz4.parquet", compression="lz4")
+write(gsm8k(0, 12), "kinds/groups.parquet", compression="none", row_group_size=2)
+write(wide(250), "kinds/wide.parquet", compression="none", row_group_size=50)
+write(values(), "kinds/values.parquet")

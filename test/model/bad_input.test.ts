@@ -3,8 +3,9 @@ import { sftObjective } from "../../src/algorithms/sft.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { BatchTables } from "../../src/model/batch_tables.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
-import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
+import { Engine } from "../../src/trainer/engine.ts";
 import { engineOptions } from "../../src/trainer/engine_for.ts";
+import type { EngineOptions } from "../../src/trainer/engine_parts.ts";
 import { testDevice } from "../gpu.ts";
 import { LORA, lora, type Tiny, tinyAdapter, tinyConfig, tinyModel, tinyOptions } from "../tiny_model.ts";
 

@@ -30,6 +30,11 @@ describe("the names of a document that are the hub's", () => {
   it("are models, datasets and adapters of that form", () => {
     const values = { model_name: "Qwen/Qwen3-0.6B", dataset_name: "gsm8k", reward_model_name: "a/b@v1" };
     expect(hubNames(values, {}, catalog)).toEqual(["Qwen/Qwen3-0.6B", "gsm8k", "a/b@v1"]);
+    const more = {
+      dataset_name: "ahoy",
+      more_datasets: [{ name: "a/more" }, { name: "ahoy" }, { name: "" }],
+    };
+    expect(hubNames(more, {}, catalog)).toEqual(["a/more"]);
   });
 });
 

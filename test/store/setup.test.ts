@@ -26,6 +26,7 @@ const preview: DataPreview = {
   problemTotal: 0,
   notes: [],
   splits: { train: 8, validation: 1, test: 1 },
+  sources: [],
   lengths: { bins: [], max: 1, limit: 1, cut: 0 },
 };
 const state = (change: Partial<SetupState>): SetupState => ({

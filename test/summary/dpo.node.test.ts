@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 import { type Done, FILES, openSummary, type Summary } from "./summary.ts";
 
 let summary: Summary;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 import sftYaml from "../config/fixtures/summary_sft.txt?raw";
 import { openSummary, SMALL, type Summary } from "./summary.ts";
 

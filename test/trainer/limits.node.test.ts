@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_LIMITS, type GpuOptions, openGpu } from "../../src/gpu/device.ts";
+import { DEFAULT_LIMITS } from "../../src/gpu/capabilities.ts";
+import { type GpuOptions, openGpu } from "../../src/gpu/device.ts";
 import { arenaBytes } from "../../src/gpu/program.ts";
 import type { Trainable } from "../../src/model/loaded_model.ts";
-import { Engine, type EngineOptions, prepareEngine } from "../../src/trainer/engine.ts";
+import { Engine } from "../../src/trainer/engine.ts";
+import { type EngineOptions, prepareEngine } from "../../src/trainer/engine_parts.ts";
 import { planEngine } from "../../src/trainer/memory_plan.ts";
 import { relativeError, testDevice } from "../gpu.ts";
 import { lora, tinyModel, tinyOptions, tinyRows, weighted } from "../tiny_model.ts";

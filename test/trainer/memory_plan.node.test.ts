@@ -5,15 +5,15 @@ import { sftObjective } from "../../src/algorithms/sft.ts";
 import type { ModelFolder } from "../../src/formats/model_folder.ts";
 import type { TensorSource } from "../../src/formats/safetensors.ts";
 import { sharedSizes } from "../../src/gpu/arena.ts";
-import { type Capabilities, DEFAULT_LIMITS } from "../../src/gpu/device.ts";
+import { type Capabilities, DEFAULT_LIMITS } from "../../src/gpu/capabilities.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import type { GroupLossSettings } from "../../src/kernels/loss/group_loss.ts";
 import type { LoraSettings } from "../../src/model/lora.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";
 import { planGenerator } from "../../src/rollout/memory.ts";
-import type { EngineOptions } from "../../src/trainer/engine.ts";
 import { freshValues } from "../../src/trainer/engine_for.ts";
+import type { EngineOptions } from "../../src/trainer/engine_parts.ts";
 import { planEngine, sum } from "../../src/trainer/memory_plan.ts";
 
 /** Qwen3-0.6B: config.json and the shapes of its tensors. Content is never read by a plan. */

@@ -7,7 +7,7 @@ import type { SftConfig } from "../../src/config/fields.ts";
 import { readSettings } from "../../src/config/read_settings.ts";
 import { resolveOrThrow } from "../../src/config/resolve.ts";
 import { createNodeHost } from "../../src/host/node.ts";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "rows-"));
 afterAll(() => rm(dir, { recursive: true }));

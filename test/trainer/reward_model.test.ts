@@ -4,12 +4,8 @@ import { profileFor } from "../../src/kernels/profile.ts";
 import { Random } from "../../src/lib/random.ts";
 import type { BaseFormat } from "../../src/model/weights.ts";
 import { sum } from "../../src/trainer/memory_plan.ts";
-import {
-  checkPrompts,
-  openRewardModel,
-  planRewardModel,
-  RewardModel,
-} from "../../src/trainer/reward_model.ts";
+import { planRewardModel, RewardModel } from "../../src/trainer/reward_model.ts";
+import { checkPrompts, openRewardModel } from "../../src/trainer/reward_model_files.ts";
 import { maxError, testDevice } from "../gpu.ts";
 import {
   expectedScores,

@@ -9,7 +9,8 @@ import type { Host } from "../../src/host/host.ts";
 import { createNodeHost } from "../../src/host/node.ts";
 import { profileFor } from "../../src/kernels/profile.ts";
 import type { RolloutRecord } from "../../src/rollout/record.ts";
-import { openRewardModel, RewardModel } from "../../src/trainer/reward_model.ts";
+import { RewardModel } from "../../src/trainer/reward_model.ts";
+import { openRewardModel } from "../../src/trainer/reward_model_files.ts";
 import { maxError, testDevice } from "../gpu.ts";
 import { hostOf, type RewardFolderChanges, rewardFolder } from "./reward_files.ts";
 

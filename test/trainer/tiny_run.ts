@@ -7,8 +7,9 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import type { CheckpointStore } from "../../src/host/host.ts";
 import { memoryFolder } from "../../src/host/memory.ts";
 import { memoryCheckpoints } from "../../src/storage/memory_checkpoints.ts";
-import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
+import { Engine } from "../../src/trainer/engine.ts";
 import { engineOptions, startOf } from "../../src/trainer/engine_for.ts";
+import type { EngineOptions } from "../../src/trainer/engine_parts.ts";
 import { type RunControl, type RunEvents, TrainingRun } from "../../src/trainer/training_run.ts";
 import { type Tiny, tinyConfig } from "../tiny_model.ts";
 

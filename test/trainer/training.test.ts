@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { TrainingRow } from "../../src/data/packed_rows.ts";
 import type { BatchRow } from "../../src/model/batch_tables.ts";
-import { Engine, type EngineOptions } from "../../src/trainer/engine.ts";
+import { Engine } from "../../src/trainer/engine.ts";
+import type { EngineOptions } from "../../src/trainer/engine_parts.ts";
 import { evaluateRows } from "../../src/trainer/evaluation.ts";
 import { relativeError, testDevice } from "../gpu.ts";
 import { decoderLoss } from "../reference/tiny_decoder.ts";

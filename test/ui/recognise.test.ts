@@ -24,28 +24,29 @@ describe("recognise", () => {
     expect(await kindOf(file("a.json", '{"data": [{"prompt": "a"}]}'))).toBe("dataset");
   });
 
+  it("takes several data files as a folder of data, without the files about it", async () => {
+    const found = await recognise([
+      file("train.jsonl"),
+      file("test.csv"),
+      file("README.md"),
+      file("LICENSE.txt"),
+    ]);
+    expect(found).toMatchObject({ kind: "data folder", name: "dropped-data" });
+    expect(found.kind === "data folder" && found.files.map(({ name }) => name)).toEqual([
+      "train.jsonl",
+      "test.csv",
+    ]);
+    expect(await kindOf(file("run.yaml"), file("other.yaml"))).toBe("unknown");
+    expect(await kindOf(file("a.png"), file("b.png"))).toBe("unknown");
+    const only = file("test.jsonl");
+    const files = [only, file("README.md"), file("LICENSE.txt"), file(".gitattributes")];
+    expect(await recognise(files)).toEqual({ kind: "dataset", file: only });
+  });
+
   it("takes weights with their configuration as a model, and says what is missing otherwise", async () => {
     expect(await kindOf(file("config.json"), file("model.safetensors"))).toBe("model");
     const alone = await recognise([file("model.safetensors")]);
     expect(alone).toMatchObject({ kind: "unknown", why: expect.stringContaining("config.json") });
-  });
-
-  it("takes the files of one kind as one dataset, and leaves out what is held out", async () => {
-    const found = await recognise([
-      ...[file("README.md"), file("train-00001.parquet"), file("train-00000.parquet")],
-      ...[file("test-00000.parquet"), file(".gitattributes")],
-    ]);
-    expect(found).toMatchObject({ kind: "dataset", leftOut: ["test-00000.parquet"] });
-    if (found.kind !== "dataset") return;
-    expect([found.file, ...found.more].map(({ name }) => name)).toEqual([
-      "train-00000.parquet",
-      "train-00001.parquet",
-    ]);
-    const only = await recognise([file("test.jsonl"), file("README.md")]);
-    expect(only).toMatchObject({ kind: "dataset", leftOut: [], more: [] });
-    const mixed = await recognise([file("a.csv"), file("b.jsonl")]);
-    expect(mixed).toMatchObject({ kind: "unknown", why: expect.stringContaining("csv, jsonl") });
-    expect(await kindOf(file("a.png"), file("b.png"))).toBe("unknown");
   });
 
   it("says what a file is that cannot be opened, and what can", async () => {
@@ -108,6 +109,7 @@ describe("the roles of columns", () => {
       problemTotal: 0,
       notes: [],
       splits: { train: 2, validation: 0, test: 0 },
+      sources: [],
       lengths: { bins: [], max: 1, limit: 1, cut: 0 },
     };
     expect(statusOf(data, "examples")).toEqual({

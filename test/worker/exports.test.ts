@@ -6,7 +6,9 @@ import { openModelFolder } from "../../src/formats/model_folder.ts";
 import { openStoredZip } from "../../src/formats/stored_zip.ts";
 import { fileAsset } from "../../src/host/file_asset.ts";
 import type { CheckpointRecord } from "../../src/host/host.ts";
+import { createNodeHost } from "../../src/host/node.ts";
 import { nodeFolder } from "../../src/host/node_files.ts";
+import { AppError } from "../../src/lib/errors.ts";
 import { Random } from "../../src/lib/random.ts";
 import { readModelSpec } from "../../src/model/registry.ts";
 import { projectionsOf } from "../../src/model/spec.ts";
@@ -83,10 +85,12 @@ beforeEach(() => {
   told = [];
 });
 
-const exports = () =>
+const NODE = createNodeHost({ publicDir: "public", runDir: () => "." });
+
+const exports = (more: Partial<typeof NODE> = {}) =>
   new Exports(
     {
-      host: { checkpoints, openModel: async () => BASE, now: () => performance.now() },
+      host: { ...NODE, checkpoints, openModel: async () => BASE, now: () => performance.now(), ...more },
       database,
       emit: (event) => void (event.type === "export" && told.push(event.progress)),
     },
@@ -106,9 +110,10 @@ describe("saving a run", () => {
       ["adapter", true],
       ["merged", true],
       ["gguf", true],
+      ["cluster", true],
     ]);
     for (const option of plan.options) {
-      if (!option.possible || option.kind === "adapter") continue;
+      if (!option.possible || option.kind === "adapter" || option.kind === "cluster") continue;
       const target = picked(option.fileName);
       const saved = await exports().save({ ...merged, kind: option.kind, target });
       expect(saved).toMatchObject({ fileName: option.fileName, blob: null });
@@ -140,6 +145,40 @@ describe("saving a run", () => {
     const { blob, fileName } = await exports().save({ ...merged, kind: "gguf", target: null });
     const { tensors } = await readGguf(fileAsset(new File([blob ?? ""], fileName)));
     expect(tensors).toHaveLength(2 * 28);
+  });
+
+  it("writes the rows, the script and the adapter for a cluster, as planned", async () => {
+    const plan = await exports().plan("a", null);
+    const option = plan.options.find(({ kind }) => kind === "cluster");
+    if (!option?.possible) throw new Error("the rows are part of the app");
+    const { blob, fileName } = await exports().save({ ...merged, kind: "cluster", target: null });
+    const folder = await openStoredZip(fileAsset(new File([blob ?? ""], fileName)));
+    expect(await folder.list()).toEqual(option.files.map(({ name }) => name).sort());
+    for (const { name, bytes } of option.files) {
+      const size = (await folder.open(name))?.size;
+      if (bytes !== null) expect([name, size]).toEqual([name, bytes]);
+    }
+    const rows = await folder.open("data/train.jsonl");
+    const lines = new TextDecoder().decode(await rows?.read(0, rows.size)).split("\n");
+    expect(JSON.parse(lines[0] ?? "")).toHaveProperty("completion");
+    expect(lines.length).toBeGreaterThan(400);
+    expect(option.snippet.text).toContain("cd quiet-otter-cluster\n");
+  });
+
+  it("says why there is nothing for a cluster, and offers the rest", async () => {
+    const cluster = async (host: Parameters<typeof exports>[0]) => {
+      const { options } = await exports(host).plan("a", null);
+      expect(options.filter(({ possible }) => possible)).toHaveLength(3);
+      const option = options.find(({ kind }) => kind === "cluster");
+      return option && !option.possible ? option.why : undefined;
+    };
+    const large = { name: "ahoy.jsonl", size: 2 ** 28, read: async () => new Uint8Array() };
+    expect(await cluster({ openDataset: async () => large })).toContain("are streamed");
+    const gone = new AppError(
+      "file-missing",
+      'No dataset "ahoy" is part of the app. Drop its files on the page.',
+    );
+    expect(await cluster({ openDataset: () => Promise.reject(gone) })).toContain("Drop its files");
   });
 
   it("says in words that the disk is full, or that what was read back is another, and that nothing is lost", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/config/algorithm.ts";
 import { memoryAsset } from "../../src/host/memory.ts";
 import { createNodeHost } from "../../src/host/node.ts";
-import { loadDataset } from "../../src/trainer/prepare_data.ts";
+import { loadDataset } from "../../src/trainer/load_dataset.ts";
 import { buildCatalog } from "../../src/worker/catalog.ts";
 import { previewData, renderDataRow } from "../../src/worker/data_requests.ts";
 import { headlineOf } from "../../src/worker/methods.ts";

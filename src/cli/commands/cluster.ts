@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { prepareRun } from "../../api/prepare_run.ts";
 import { clusterBundle } from "../../cluster/bundle.ts";
+import { readRows } from "../../cluster/run_rows.ts";
 import { createNodeHost } from "../../host/node.ts";
 import { nodeFolder } from "../../host/node_files.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -25,12 +25,12 @@ export async function cluster(
   await checkUnused(target, undefined);
   const { config } = await loadConfig({ file: join(run, CONFIG) });
   const host = createNodeHost({ publicDir: publicDir(), hub: toldHub(output.downloads), runDir: () => run });
-  const { data } = await prepareRun(host, config, true);
+  const rows = await readRows(host, config);
   const folder = nodeFolder(run);
   const names = (await readdir(run)).filter((name) => WEIGHTS.test(name)).sort();
   const files = await Promise.all(names.map((name) => folder.open(name)));
   const { files: made, notes } = await clusterBundle({
-    ...{ config, rows: data.dataset, totalSteps: await stepsOf(run) },
+    ...{ config, rows, totalSteps: await stepsOf(run) },
     files: files.flatMap((file) => file ?? []),
     readText: (path) => host.readText(path),
   });

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { type DatasetEntry, datasetEntry } from "../dataset_entries.ts";
 import { choice, flag, integer, list, make, nullable, number, required, text } from "../field.ts";
 import { code } from "../rewards.ts";
 
@@ -7,7 +8,13 @@ export const TASK_TYPES = [
   "supervised_fine_tuning",
   "text_generation",
   "chat_completion",
+  "qa",
+  "summarization",
+  "code",
+  "dpo",
+  "grpo",
 ] as const;
+export type TaskType = (typeof TASK_TYPES)[number];
 
 /** Which rows, which columns, and how they become text. */
 export const dataFields = {
@@ -31,10 +38,27 @@ export const dataFields = {
   ),
   split: text("train", {
     label: "Split",
-    help: "The split to train on; a slice such as train[:1000] takes a part of it.",
+    help: "The split to train on; a slice such as train[:1000], train[10%:20%] or train[-50:] takes a part of it, and train+test is the sum of two.",
     group: "data",
     placeholder: "train",
   }),
+  dataset_weight: number(1, {
+    label: "Weight of the dataset",
+    help: "Share of its rows that is trained on beside further datasets: 0.5 takes half of them, chosen by the seed, and 2 takes each twice.",
+    group: "data",
+    above: 0,
+    max: 100,
+  }),
+  more_datasets: make<readonly DatasetEntry[]>(
+    [],
+    {
+      label: "Further datasets",
+      help: "Datasets that are trained on as well, each with a name and, where it needs them, its own config_name, split, column_mapping, max_samples, percent and weight (1 takes every row once). Each is read, cut and held out of by itself; the rows to train on are then put together and shuffled by the seed.",
+      group: "data",
+    },
+    { kind: "datasets" },
+    z.array(datasetEntry),
+  ),
   eval_dataset_name: nullable(
     text("./eval.jsonl", {
       label: "Evaluation dataset",
@@ -70,7 +94,7 @@ export const dataFields = {
   task_type: nullable(
     choice("instruction_following", TASK_TYPES, {
       label: "Kind of data",
-      help: "How rows are read: instruction and answer, whole texts, or chats.",
+      help: "Which rows are looked for first: instructions and answers, whole texts, chats, questions about a text, summaries, code with tests, pairs or prompts. Other names of their columns are then understood too; what was taken for what is shown.",
       group: "data",
       spellings: {
         supervised: "supervised_fine_tuning",
@@ -80,6 +104,12 @@ export const dataFields = {
         language_modeling: "text_generation",
         completion: "text_generation",
         instruction: "instruction_following",
+        question_answering: "qa",
+        summary: "summarization",
+        code_generation: "code",
+        preference: "dpo",
+        rl: "grpo",
+        ppo: "grpo",
       },
     }),
     "Found from the columns.",
@@ -149,7 +179,7 @@ export const dataFields = {
   max_samples: nullable(
     integer(1000, {
       label: "Rows used",
-      help: "Takes the first rows of each split, at most this many.",
+      help: "Takes the first rows of each split, at most this many; of a share (percent) the first ones.",
       group: "data",
       min: 1,
       unit: "rows",

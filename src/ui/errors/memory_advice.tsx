@@ -29,7 +29,9 @@ export function MemoryAdviceList({ runId, about }: { readonly runId?: string; re
   const take = async (one: MemoryAdvice) => {
     await takeAdvice(one, runId);
     if (runId !== undefined) navigate("/new");
-    if (Object.keys(one.change).length === 0) toModel();
+    if (Object.keys(one.change).length === 0) return focusOn("section-model", "start");
+    // What was pressed is not in the next list; a keyboard goes on from here.
+    focusOn("section-memory", "nearest");
   };
   return (
     <section
@@ -61,10 +63,10 @@ export function MemoryAdviceList({ runId, about }: { readonly runId?: string; re
 }
 
 /** The setup page may have to be drawn first. */
-function toModel(): void {
+function focusOn(id: string, block: "start" | "nearest"): void {
   requestAnimationFrame(() => {
-    const section = document.getElementById("section-model");
-    section?.scrollIntoView({ block: "start" });
+    const section = document.getElementById(id);
+    section?.scrollIntoView({ block });
     section?.focus({ preventScroll: true });
   });
 }

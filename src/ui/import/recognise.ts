@@ -1,13 +1,8 @@
 /** What a dropped or picked file is, by its name and its beginning. */
 export type Recognised =
   | { readonly kind: "config"; readonly file: File }
-  /** One file, or the parts of one split in order; `leftOut` names files of other splits. */
-  | {
-      readonly kind: "dataset";
-      readonly file: File;
-      readonly more: readonly File[];
-      readonly leftOut: readonly string[];
-    }
+  | { readonly kind: "dataset"; readonly file: File }
+  | { readonly kind: "data folder"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "adapter"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "model"; readonly name: string; readonly files: readonly File[] }
   | { readonly kind: "unknown"; readonly why: string };
@@ -17,6 +12,11 @@ const ACCEPTED_WORDS =
   "Open a configuration (YAML or JSON), a dataset (JSONL, JSON, CSV, TSV, Parquet or text), or the files of a model or adapter folder.";
 
 const endingOf = (name: string): string => /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? "";
+
+const DATA = new Set(["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt"]);
+/** Files about a dataset, which lie beside its own. */
+const ABOUT = /^(dataset_infos?|dataset_dict|state|config)\.json$|^(licen[cs]e|readme|requirements)\b/i;
+const isData = ({ name }: File): boolean => DATA.has(endingOf(name)) && !ABOUT.test(name);
 
 const KINDS: Readonly<Record<string, string>> = {
   zip: "a zip archive",
@@ -55,42 +55,6 @@ export function isConfigJson(text: string): boolean {
 const folderOf = (file: File, otherwise: string): string =>
   (file as File & { webkitRelativePath?: string }).webkitRelativePath?.split("/")[0] || otherwise;
 
-const DATA_ENDINGS = new Set(["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt"]);
-
-/** Files that lie beside data and hold none. */
-const BESIDE = /^(\.|readme|license|licence|dataset_infos?\.json|dataset_dict\.json|state\.json)/i;
-/** The splits that are held out, by the words that files are named with. */
-const HELD_OUT = /(^|[._-])(test|valid(ation)?|val|dev|eval)([._-]|$)/i;
-
-function datasetOf([file, ...more]: readonly File[], leftOut: readonly File[] = []): Recognised {
-  if (!file) return { kind: "unknown", why: `There was no file. ${ACCEPTED_WORDS}` };
-  return { kind: "dataset", file, more, leftOut: leftOut.map(({ name }) => name) };
-}
-
-/** Several files are one dataset when they are of one kind: the parts of its training split. */
-function recogniseData(files: readonly File[]): Recognised {
-  const data = files
-    .filter(({ name }) => DATA_ENDINGS.has(endingOf(name)) && !BESIDE.test(name))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const endings = [...new Set(data.map(({ name }) => endingOf(name)))];
-  if (data.length === 0)
-    return {
-      kind: "unknown",
-      why: `None of these ${files.length} files is a dataset. ${ACCEPTED_WORDS}`,
-    };
-  if (endings.length > 1)
-    return {
-      kind: "unknown",
-      why: `These are ${data.length} files of data of several kinds (${endings.join(", ")}). Drop those of one kind.`,
-    };
-  const train = data.filter(({ name }) => !HELD_OUT.test(name));
-  const used = train.length > 0 ? train : data;
-  return datasetOf(
-    used,
-    data.filter((file) => !used.includes(file)),
-  );
-}
-
 /** Says what the files are and what they can be used for. */
 export async function recognise(files: readonly File[]): Promise<Recognised> {
   const [first] = files;
@@ -105,20 +69,36 @@ export async function recognise(files: readonly File[]): Promise<Recognised> {
       kind: "unknown",
       why: `${weights.name} holds weights. A model also needs its config.json and tokenizer files, an adapter its adapter_config.json: drop all of them together.`,
     };
-  if (files.length > 1) return recogniseData(files);
+  const data = files.filter(isData);
+  if (files.length > 1 && data.length > 1)
+    return { kind: "data folder", name: folderOf(first, "dropped-data"), files: data };
+  const [only] = data;
+  if (
+    files.length > 1 &&
+    only &&
+    files.every((file) => file === only || ABOUT.test(file.name) || file.name.startsWith("."))
+  )
+    return recognise([only]);
+  if (files.length > 1)
+    return {
+      kind: "unknown",
+      why: `These are ${files.length} files. Drop one configuration or one dataset.`,
+    };
   switch (endingOf(first.name)) {
     case "yaml":
     case "yml":
       return { kind: "config", file: first };
     case "json":
-      return isConfigJson(await first.text()) ? { kind: "config", file: first } : datasetOf([first]);
+      return isConfigJson(await first.text())
+        ? { kind: "config", file: first }
+        : { kind: "dataset", file: first };
     case "jsonl":
     case "ndjson":
     case "csv":
     case "tsv":
     case "parquet":
     case "txt":
-      return datasetOf([first]);
+      return { kind: "dataset", file: first };
     default: {
       const what = KINDS[endingOf(first.name)];
       return {

@@ -1,7 +1,11 @@
 import { navigate } from "wouter/use-hash-location";
-import { notify } from "../../store/app.ts";
 import { openReview } from "../../store/review.ts";
-import { pickAdapterFolder, pickDataset, pickModelFolder } from "../../store/setup_actions.ts";
+import {
+  pickAdapterFolder,
+  pickDataFolder,
+  pickDataset,
+  pickModelFolder,
+} from "../../store/setup_actions.ts";
 import { recognise } from "./recognise.ts";
 
 /** Sends files to where they belong. Returns why not, when they belong nowhere. */
@@ -12,8 +16,11 @@ export async function takeFiles(files: readonly File[]): Promise<string | null> 
       await openReview(found.file.name, await found.file.text());
       return null;
     case "dataset":
-      pickDataset(found.file, found.more);
-      if (found.leftOut.length > 0) notify(`Left out, as held-out data: ${found.leftOut.join(", ")}.`);
+      pickDataset(found.file);
+      navigate("/new");
+      return null;
+    case "data folder":
+      pickDataFolder(found.name, found.files);
       navigate("/new");
       return null;
     case "model":

@@ -25,10 +25,16 @@ const TITLES: Readonly<Record<ExportKind, readonly [title: string, about: string
     "The base with the adapter added into its weights: a model like any other, without PEFT.",
   ],
   gguf: ["Adapter for llama.cpp (GGUF)", "One file for --lora, beside the base model as GGUF."],
+  cluster: [
+    "For a cluster",
+    "To go on elsewhere: AlignTune's configuration, a script for TRL with accelerate, and what was learned. It holds your data too: every row that is trained on or evaluated.",
+  ],
 };
 
 /** Without a file to write to, a browser holds the whole download. */
 const HELD_WHOLE = 2_000_000_000;
+/** What is smaller goes where downloads go, without a question. */
+const SMALL = 100_000_000;
 
 interface CardProps {
   readonly option: ExportPlan["options"][number];
@@ -58,15 +64,15 @@ interface PossibleProps {
 }
 
 function Possible({ option, title, basePrecision }: PossibleProps) {
-  const { kind, fileName, files, snippet } = option;
+  const { kind, fileName, files, notes, snippet } = option;
   const [dtype, setDtype] = useState<ExportDtype>(kind === "model" ? "F32" : "stored");
   const { task, ended } = useExport();
   const bytes = option.bytesAs?.[dtype] ?? option.bytes;
+  const asksWhere = option.bytesAs !== null || bytes > SMALL;
   const going = task?.kind === kind;
   const end = ended[kind];
   const save = async () => {
-    // An adapter is small: it goes where downloads go.
-    const target = option.bytesAs ? await pickTarget(fileName) : null;
+    const target = asksWhere ? await pickTarget(fileName) : null;
     if (target === undefined) return;
     const result = await saveExport(kind, dtype, target);
     if (result?.blob) saveFile({ fileName: result.fileName, blob: result.blob });
@@ -76,7 +82,7 @@ function Possible({ option, title, basePrecision }: PossibleProps) {
       {option.bytesAs && (
         <Types kind={kind} dtype={dtype} basePrecision={basePrecision} onChange={setDtype} />
       )}
-      {option.bytesAs && bytes > HELD_WHOLE && !canPickTarget() && (
+      {bytes > HELD_WHOLE && !canPickTarget() && (
         <p className="note warn">
           This browser hands over downloads whole, up to {formatBytes(HELD_WHOLE)}. Use Chrome or Edge, which
           write straight to a file, or the command line: npm run aligntune -- export.
@@ -90,6 +96,7 @@ function Possible({ option, title, basePrecision }: PossibleProps) {
         </button>
         <span className="muted">
           {fileName} · {formatBytes(bytes)}
+          {kind === "cluster" && " and the rows"}
         </span>
       </div>
       {going && <Going />}
@@ -100,6 +107,13 @@ function Possible({ option, title, basePrecision }: PossibleProps) {
         </p>
       )}
       {end?.state === "failed" && <ErrorCard failure={end.failure} compact here />}
+      {notes.length > 0 && (
+        <ul className="export-notes small">
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
       <FileTree files={files} />
       <Snippet title={title} {...snippet} />
     </>
@@ -159,7 +173,7 @@ export function FileTree({ files }: { files: ExportOption["files"] }) {
         {files.map(({ name, bytes }) => (
           <li key={name} className="row between">
             <span className="mono ellipsis">{name}</span>
-            <span className="muted nowrap">{bytes === null ? "a few kB" : formatBytes(bytes)}</span>
+            <span className="muted nowrap">{bytes === null ? "known when saved" : formatBytes(bytes)}</span>
           </li>
         ))}
       </ul>

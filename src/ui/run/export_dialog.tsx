@@ -10,7 +10,7 @@ import { ExportCard } from "./export_card.tsx";
 import { UploadCard } from "./upload_card.tsx";
 import "../styles/export.css";
 
-const ORDER: readonly ExportKind[] = ["adapter", "model", "merged", "gguf"];
+const ORDER: readonly ExportKind[] = ["adapter", "model", "merged", "gguf", "cluster"];
 
 /** What a run has learned, in every form that it can be taken away in. Uploading is last, and nothing goes anywhere before. */
 export function ExportDialog() {
@@ -28,7 +28,7 @@ export function ExportDialog() {
 
 function Cards({ plan, runId }: { plan: ExportPlan; runId: string }) {
   const inOrder = ORDER.flatMap((kind) => plan.options.filter((option) => option.kind === kind));
-  const first = inOrder.find((option) => option.possible);
+  const first = inOrder.find((option) => option.possible && option.kind !== "cluster");
   return (
     <div className="stack">
       <p className="muted">

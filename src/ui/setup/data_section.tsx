@@ -21,6 +21,7 @@ import { columnsOf, rolesGiven, statusOf, withMapping } from "./data_status.ts";
 import { DataTable } from "./data_table.tsx";
 import { Histogram } from "./histogram.tsx";
 import { HubDataset } from "./hub_source.tsx";
+import { MoreDatasets } from "./more_datasets.tsx";
 import { pastedFile } from "./pasted.ts";
 import { RenderedRow } from "./rendered_row.tsx";
 import { useDataKind } from "./use_method.ts";
@@ -30,9 +31,10 @@ const DATA_FILES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt,.parquet";
 /** What the model learns from, and how it will see it. */
 export function DataSection() {
   const file = useSetup((state) => state.files.dataset);
+  const folder = useSetup((state) => state.files.dataFolder);
   const chosen = useSetupView((state) => state.source);
   const isOfHub = useHubFacts(({ dataset }) => dataset.state !== "empty");
-  const source = chosen ?? (file ? "file" : isOfHub ? "hub" : "sample");
+  const source = chosen ?? ((file ?? folder) ? "file" : isOfHub ? "hub" : "sample");
   return (
     <section className="card setup-section" id="section-data" aria-labelledby="data-title" tabIndex={-1}>
       <div className="row wrap between">
@@ -54,6 +56,7 @@ export function DataSection() {
       {source === "paste" && <PasteSource onDone={() => showSource("file")} />}
       {source === "hub" && <HubDataset />}
       <Preview />
+      <MoreDatasets />
     </section>
   );
 }
@@ -82,15 +85,18 @@ function Samples() {
 }
 
 function FileSource() {
-  const { dataset: file, datasetMore: more = [] } = useSetup((state) => state.files);
-  const bytes = more.reduce((sum, { size }) => sum + size, file?.size ?? 0);
+  const { dataset: file, dataFolder: folder } = useSetup((state) => state.files);
   return (
     <div className="drop-box">
       {file && (
         <p>
-          <strong>{file.name}</strong>
-          {more.length > 0 && ` and ${plural(more.length, "more file")}`}{" "}
-          <span className="muted">{formatBytes(bytes)}</span>
+          <strong>{file.name}</strong> <span className="muted">{formatBytes(file.size)}</span>
+        </p>
+      )}
+      {folder && (
+        <p>
+          <strong>{folder.name.replace(/^\.\//, "")}</strong>{" "}
+          <span className="muted">{folder.files.map(({ name }) => name).join(", ")}</span>
         </p>
       )}
       <OpenButton accept={DATA_FILES} id="choose-data-file" multiple>
@@ -98,8 +104,8 @@ function FileSource() {
         {file ? "Choose another file…" : "Choose a file…"}
       </OpenButton>
       <p className="muted small">
-        Or drop one anywhere, or a folder of them: JSONL, JSON, CSV, TSV, Parquet or text. They are read in
-        this tab and not uploaded.
+        Or drop one anywhere: JSONL, JSON, CSV, TSV, Parquet or text; or a folder of them, such as train.jsonl
+        and test.jsonl. It is read in this tab and not uploaded.
       </p>
     </div>
   );
@@ -213,6 +219,17 @@ function Preview() {
         {formatCount(test)} for a test
         {data.notes.length > 0 && ` · ${data.notes.join(" ")}`}
       </p>
+      {data.sources.length > 0 && (
+        <ul className="muted small">
+          {data.sources.map(({ name, rows, taken, weight }, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a dataset is its place, and may come twice.
+            <li key={i}>
+              {name}: {formatCount(taken)} rows an epoch
+              {weight !== 1 && ` of ${formatCount(rows)} (weight ${weight})`}
+            </li>
+          ))}
+        </ul>
+      )}
       <DataProblems data={data} />
       <DataTable data={data} />
       <RenderedRow />

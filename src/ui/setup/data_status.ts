@@ -3,9 +3,13 @@ import type { DataKind } from "../../protocol/catalog.ts";
 import type { DataPreview } from "../../protocol/setup.ts";
 
 /** Names that mean something by themselves, beside the roles that can be given. */
-const OWN_NAMES = ["question", "query", "conversations", "conversation", "target"];
+const OWN_NAMES = [
+  ...["question", "query", "problem", "conversations", "conversation", "target", "solution", "answers"],
+  ...["system_prompt", "history", "document", "article", "dialogue", "summary", "highlights", "abstract"],
+  ...["code", "test_list", "canonical_solution", "test", "entry_point", "completions"],
+];
 const LEFT_OUT: Readonly<Record<DataKind, readonly string[]>> = {
-  examples: ["chosen", "rejected", "reference", "test_cases"],
+  examples: ["chosen", "rejected", "reference"],
   pairs: [
     "completion",
     "response",
@@ -15,7 +19,8 @@ const LEFT_OUT: Readonly<Record<DataKind, readonly string[]>> = {
     "test_cases",
     "messages",
     "text",
-    "target",
+    ...["target", "solution", "answers", "document", "article", "dialogue", "summary", "highlights"],
+    ...["abstract", "code", "test_list", "canonical_solution", "test", "entry_point", "history"],
   ],
   prompts: ["chosen", "rejected", "text", "completion"],
 };

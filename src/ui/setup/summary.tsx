@@ -138,12 +138,14 @@ function factsOf(setup: SetupState, method: string): readonly (readonly [string,
     typeof values[key] === "string" && values[key] !== "" ? values[key] : NONE;
   const number = (key: string, otherwise: number): number =>
     typeof values[key] === "number" ? values[key] : otherwise;
+  const more = values["more_datasets"];
+  const further = Array.isArray(more) && more.length > 0 ? ` and ${more.length} more` : "";
   const batch = number("batch_size", 1);
   const accumulation = number("gradient_accumulation_steps", 1);
   return [
     ["Method", method],
     ["Model", text("model_name")],
-    ["Data", values["dataset_name"] ? `${text("dataset_name")} · ${text("split")}` : NONE],
+    ["Data", values["dataset_name"] ? `${text("dataset_name")} · ${text("split")}${further}` : NONE],
     ...startOf(values["adapter_name_or_path"]),
     [
       "num_generations" in values || "kl_coef" in values ? "Answers per step" : "Examples per step",

@@ -79,6 +79,17 @@ async function atMirror(page) {
   await page.waitForTimeout(1200);
   await open("Get access…")(page);
 }
+async function toMemory(page) {
+  await page.getByText("What it is made of").click();
+  await page.locator("#section-memory").scrollIntoViewIfNeeded();
+}
+async function toCluster(page) {
+  await open("Export…")(page);
+  const card = page.getByRole("region", { name: "For a cluster", exact: true });
+  await card.getByText(/files$/).click();
+  await card.getByText("Use it (Shell)").click();
+  await card.getByRole("button", { name: /^Save/ }).scrollIntoViewIfNeeded();
+}
 const SCREENS = [
   ["library", "idle", "/library"],
   ["library-empty", "fresh", "/library"],
@@ -103,11 +114,13 @@ const SCREENS = [
   ["setup-bad", "bad-rows", "/new"],
   ["setup-streamed", "streamed", "/new"],
   ["setup-grpo", "fresh", "/new"],
+  ["setup-tight", "tight", "/new", toMemory],
   ["run-running", "running", "/run/r1"],
   ["run-preparing", "preparing", "/run/r1"],
   ["run-paused", "paused", "/run/r1"],
   ["run-done", "done", "/run/r1"],
   ["run-failed", "failed", "/run/r1"],
+  ["run-oom", "out-of-memory", "/run/r1"],
   ["rl-grpo-running", "grpo-running", "/run/r1"],
   ["rl-grpo-done", "grpo-done", "/run/r1"],
   ["rl-grpo-broken", "grpo-broken", "/run/r1"],
@@ -133,6 +146,7 @@ const SCREENS = [
         .first()
         .click(),
   ],
+  ["x-run-export", "done", "/run/r1", toCluster],
   ["x-run-stop", "running", "/run/r1", discard],
   ["x-chat-sampling", "idle", "/chat/r1", (page) => page.getByRole("button", { name: "Sampling" }).click()],
   ["x-keys", "idle", "/runs", (page) => page.keyboard.press("?")],

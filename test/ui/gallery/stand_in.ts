@@ -10,7 +10,12 @@ import type { ExportPlan } from "../../../src/protocol/exports.ts";
 import type { WorkerEvent } from "../../../src/protocol/messages.ts";
 import type { Handlers } from "../../../src/protocol/rpc.ts";
 import type { RunDetails, RunStatus } from "../../../src/protocol/runs.ts";
-import type { DataPreview, RenderedRowData, ResolvedSettings } from "../../../src/protocol/setup.ts";
+import type {
+  DataPreview,
+  MemoryAdvice,
+  RenderedRowData,
+  ResolvedSettings,
+} from "../../../src/protocol/setup.ts";
 import type { GivenSettings } from "../../../src/protocol/values.ts";
 import { methodInfo } from "../methods.ts";
 import { failingSet, rolloutSet } from "./sample_rollouts.ts";
@@ -93,6 +98,7 @@ const ARITHMETIC: DataPreview = {
   problemTotal: 0,
   notes: [],
   splits: { train: 922, validation: 51, test: 51 },
+  sources: [],
   lengths: { bins: [2, 8, 130, 578, 220, 40, 8, 3, 0, 1], max: 24, limit: 38, cut: 0 },
 };
 const SUM: Omit<RenderedRowData, "row" | "rowCount" | "ofFirst" | "limit"> = {
@@ -148,7 +154,38 @@ const STATES: Readonly<Record<string, RunStatus>> = {
       stack: "AppError: at step.ts",
     },
   },
+  "out-of-memory": {
+    state: "failed",
+    step: 0,
+    error: {
+      code: "gpu-out-of-memory",
+      message: "The GPU has no memory left for Training (78.3 MB in all).",
+      details: {},
+      stack: "AppError: at device.ts",
+    },
+  },
 };
+
+const ADVICE: readonly MemoryAdvice[] = [
+  {
+    change: { batch_size: 8 },
+    label: "Rows on the GPU at once: 8 instead of 16",
+    harm: "A step takes longer; the result is the same.",
+    ...{ bytes: 52_100_000, fits: false },
+  },
+  {
+    change: { gradient_checkpointing: true },
+    label: "Compute activations again",
+    harm: "About a third slower.",
+    ...{ bytes: 31_400_000, fits: true },
+  },
+  {
+    change: {},
+    label: "Choose a smaller model",
+    harm: "Everything else stays as it is.",
+    ...{ bytes: null, fits: null },
+  },
+];
 
 const EXPORT_PLAN: ExportPlan = {
   step: 64,
@@ -162,6 +199,7 @@ const EXPORT_PLAN: ExportPlan = {
         fileName: "quiet-otter-adapter.zip",
         bytes: 9_400_000,
         bytesAs: null,
+        notes: [],
       },
       files: [
         { name: "adapter_config.json", bytes: 812 },
@@ -173,14 +211,39 @@ const EXPORT_PLAN: ExportPlan = {
     {
       ...{ possible: true, kind: "merged", fileName: "quiet-otter-merged.zip", bytes: 1_500_000_000 },
       bytesAs: { stored: 1_500_000_000, F32: 3_000_000_000, F16: 1_500_000_000, BF16: 1_500_000_000 },
+      notes: [],
       files: [{ name: "model.safetensors", bytes: 1_500_000_000 }],
       snippet: { language: "Python", text: "from transformers import AutoModelForCausalLM" },
     },
     { possible: false, kind: "gguf", why: "This adapter cannot be saved for llama.cpp." },
+    {
+      ...{
+        possible: true,
+        kind: "cluster",
+        fileName: "quiet-otter-cluster.zip",
+        bytes: 9_420_000,
+        bytesAs: null,
+      },
+      notes: [
+        "dynamic_sampling: TRL does not sample again, so groups of equal rewards teach nothing there.",
+        "max_prompt_length (256): TRL does not cut prompts; longer ones stay whole there.",
+      ],
+      files: [
+        { name: "README.md", bytes: 1_400 },
+        { name: "training_config.yaml", bytes: 2_100 },
+        { name: "train.py", bytes: 5_300 },
+        { name: "data/train.jsonl", bytes: null },
+        { name: "adapter/adapter_model.safetensors", bytes: 9_300_000 },
+      ],
+      snippet: {
+        language: "Shell",
+        text: "unzip quiet-otter-cluster.zip\ncd quiet-otter-cluster\npip install -r requirements.txt && accelerate launch train.py",
+      },
+    },
   ],
 };
 
-/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, interrupted, no-webgpu, bad-rows, streamed. */
+/** A worker that answers with plausible data. Scenes: fresh, idle, running, paused, preparing, done, failed, out-of-memory, interrupted, no-webgpu, bad-rows, streamed, tight. */
 export function standIn(
   scene: string,
   emit: (event: WorkerEvent) => void,
@@ -280,6 +343,7 @@ export function standIn(
             ? ["The dataset is streamed: 800190 rows to train on."]
             : ["3 rows appear twice."],
         splits: { train: 410, validation: 51, test: 51 },
+        sources: [],
         lengths: { bins: [2, 8, 30, 78, 120, 140, 88, 30, 12, 4], max: 48, limit: 64, cut: 0 },
       };
     },
@@ -299,8 +363,8 @@ export function standIn(
           }
         : { value: 1, error: null, milliseconds: 0.31, logs: ["reference 176", "found it"] },
     sampleScores: async () => ({ totals: [0, 0, 1, 0, 0.5, null, 1, 0], failures: 0, withoutModel: false }),
-    planMemory: async () => PLAN,
-    adviseMemory: async () => ({ advice: [] }),
+    planMemory: async () => (scene === "tight" ? { ...PLAN, budget: 40_000_000, tooLarge: true } : PLAN),
+    adviseMemory: async () => ({ advice: ADVICE }),
     ...hubHandlers(scene),
     start: async () => {
       await wait(300);
@@ -329,7 +393,10 @@ export function standIn(
     exportAdapter: async () => ({ fileName: "quiet-otter-adapter.zip", blob: new Blob(["zip"]) }),
     planExport: async () => EXPORT_PLAN,
     exportFile: async ({ kind }) => {
-      const names = { adapter: "adapter.zip", model: "model.zip", merged: "merged.zip", gguf: "lora.gguf" };
+      const names = {
+        ...{ adapter: "adapter.zip", model: "model.zip", merged: "merged.zip" },
+        ...{ gguf: "lora.gguf", cluster: "cluster.zip" },
+      };
       return { fileName: `quiet-otter-${names[kind]}`, bytes: 3, blob: new Blob(["zip"]) };
     },
     uploadRun: async ({ repo }) => ({ repo: `ada/${repo}`, url: `https://huggingface.co/ada/${repo}` }),
