@@ -11,6 +11,7 @@ import { sizeOf } from "../lib/spans.ts";
 import { architectures, readModelSpec } from "../model/registry.ts";
 import type { HubDatasetInfo, HubModelInfo, Library, StoredRepository } from "../protocol/hub.ts";
 import type { Handlers } from "../protocol/rpc.ts";
+import { datasetsOf } from "../trainer/mix_datasets.ts";
 import type { WorkerContext } from "./context.ts";
 import { neededFiles } from "./download_plan.ts";
 import type { Runs } from "./runs.ts";
@@ -59,9 +60,10 @@ export function hubHandlers({ host }: WorkerContext, runs: Runs): Pick<Handlers,
 
 /** The ids of all that a run reads of hubs. */
 function namesOf(config: RunConfig): readonly (string | undefined)[] {
-  const { model_name, dataset_name, eval_dataset_name, adapter_name_or_path } = config;
+  const { model_name, adapter_name_or_path } = config;
   const reward = "reward_model_name" in config ? config.reward_model_name : null;
-  const names = [model_name, dataset_name, eval_dataset_name, adapter_name_or_path, reward];
+  const data = datasetsOf(config).flatMap(({ config: one }) => [one.dataset_name, one.eval_dataset_name]);
+  const names = [model_name, adapter_name_or_path, reward, ...data];
   return names.map((name) => (name === null ? undefined : hubId(name)?.id));
 }
 

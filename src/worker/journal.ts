@@ -89,10 +89,18 @@ export class RunJournal {
     if (database) this.#enqueue(() => endHeartbeat(database, this.#run));
   }
 
-  /** Drops what came after a checkpoint, because it is trained again; returns the metrics that stay. */
-  async rewind(step: number): Promise<readonly MetricRow[]> {
+  /** The metrics of a run up to a checkpoint. */
+  async rowsUntil(step: number): Promise<readonly MetricRow[]> {
     const { database } = this.#context;
     if (!database) return [];
+    const rows = (await readRows(database, "metrics", this.#run)) as readonly MetricRow[];
+    return rows.filter((row) => row.step <= step);
+  }
+
+  /** Drops what came after a checkpoint, because it is trained again. */
+  async rewind(step: number): Promise<void> {
+    const { database } = this.#context;
+    if (!database) return;
     const rows = (await readRows(database, "metrics", this.#run)) as readonly MetricRow[];
     const keep = rows.findIndex((row) => row.step > step);
     if (keep >= 0) await truncateRows(database, "metrics", this.#run, keep);
@@ -100,7 +108,6 @@ export class RunJournal {
     const keepSamples = samples.findIndex((sample) => sample.step > step);
     if (keepSamples >= 0) await truncateRows(database, "samples", this.#run, keepSamples);
     await truncateRollouts(database, this.#run, step);
-    return keep >= 0 ? rows.slice(0, keep) : rows;
   }
 
   /** Resolves when everything said so far is written. */

@@ -1,7 +1,7 @@
 import { settleRevisions } from "../api/settle_revisions.ts";
 import { exportYaml } from "../config/export_yaml.ts";
 import type { RunConfig } from "../config/fields.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, refuseIfCancelled } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
 import type { GivenSettings, PickedFiles } from "../protocol/values.ts";
 import { deleteRun, putRun } from "../storage/runs.ts";
@@ -124,8 +124,11 @@ export class Runs {
     try {
       await this.#closeIdle();
       const onLost = (lost: Session) => void this.#revive(lost);
-      this.#session = await Session.prepare(this.#context, { ...options, onLost }, abort.signal);
-      return this.#session;
+      const session = await Session.prepare(this.#context, { ...options, onLost }, abort.signal);
+      if (abort.signal.aborted) await session.close();
+      refuseIfCancelled(abort.signal);
+      this.#session = session;
+      return session;
     } finally {
       this.#preparing = undefined;
       end();

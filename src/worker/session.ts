@@ -5,6 +5,7 @@ import type { FloatDtype } from "../formats/dtype.ts";
 import type { LogRow } from "../formats/trainer_state.ts";
 import type { Asset } from "../host/host.ts";
 import { AppError, refuseIfCancelled } from "../lib/errors.ts";
+import { unlessCancelled } from "../lib/turns.ts";
 import { toWire } from "../protocol/rpc.ts";
 import type { MetricRow, RunMemory, RunProgress, RunStatus } from "../protocol/runs.ts";
 import { listCheckpoints } from "../storage/indexed_checkpoints.ts";
@@ -17,6 +18,8 @@ import { Pace } from "./pace.ts";
 /** How often at most progress and the heartbeat are told, in milliseconds. */
 const PROGRESS_MS = 250;
 const HEARTBEAT_MS = 5000;
+/** How long what is cancelled has to bring what arrived to disk, in milliseconds. */
+const PATIENCE = 2000;
 
 export interface SessionOptions {
   readonly runId: string;
@@ -83,7 +86,7 @@ export class Session {
     const { runId, config, configText, skipBadRows, resumeStep, unkept } = options;
     const journal = new RunJournal(context, runId);
     // A run that begins again has nothing from before.
-    const rows = await journal.rewind(resumeStep ?? -1);
+    const rows = await journal.rowsUntil(resumeStep ?? -1);
     let session: Session | undefined;
     const preparing = (what: "model" | "data" | "kernels", done: number, total: number) => {
       const unit = what === "model" ? "bytes" : what === "data" ? "rows" : "kernels";
@@ -91,7 +94,7 @@ export class Session {
     };
     const { host, downloads } = context;
     // Before the device is opened: a download may take longer than a device stays.
-    const notes = await unlessCancelled(signal, () =>
+    const notes = await unlessCancelled(signal, PATIENCE, () =>
       downloads.watched(
         (done, total) => signal.aborted || preparing("model", done, total),
         () => fetchForRun(host, downloads, config, { unkept, signal }),
@@ -132,6 +135,8 @@ export class Session {
       trainer.gpu.close();
     }
     refuseIfCancelled(signal);
+    // Only now: a run that could not go on, or was not to, keeps what it had.
+    await journal.rewind(resumeStep ?? -1);
     session = new Session(context, options, journal, trainer);
     for (const note of notes) journal.log("warn", note);
     for (const note of trainer.notes) journal.log("info", note);
@@ -334,22 +339,6 @@ export class Session {
     await this.#journal.settled();
     this.#trainer.close();
     this.#trainer.gpu.close();
-  }
-}
-
-/** Work that is no longer waited for once it is cancelled, also where it waits for an answer itself. */
-async function unlessCancelled<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  refuseIfCancelled(signal);
-  let stop = () => {};
-  const cancelled = new Promise<void>((resolve) => {
-    stop = () => resolve();
-    signal.addEventListener("abort", stop);
-  });
-  try {
-    const result = await Promise.race([work(), cancelled.then(() => refuseIfCancelled(signal))]);
-    return result as T;
-  } finally {
-    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -103,7 +103,7 @@ describe("a file of a hub", () => {
   });
 
   it("goes on where it broke off, in the same run and in the next", async () => {
-    const first = await weights({ retryDelays: [1], stallAfter: 60 });
+    const first = await weights({ retryDelays: [1], stallAfter: 250 });
     await first.read(0, 8);
     // Every try brings half of what is missing, so none of them is the last.
     failing("broken", "stalled", { status: 404 });
@@ -196,7 +196,7 @@ describe("a hub that fails in the middle of a file", () => {
     ["is at its end", { status: 503 }, "network", /it answered 503/],
     ["sends a page", "page", "network", /answered with a web page when asked for model.safetensors/],
   ])("because it %s ends in words", async (_, fault, code, message) => {
-    const asset = await weights({ retryDelays: [1], stallAfter: 60 });
+    const asset = await weights({ retryDelays: [1], stallAfter: 250 });
     // The same at every try, after a beginning that was right.
     hub.fault = ({ at, range }) => (at === "storage" && range !== "bytes=0-1048575" ? fault : undefined);
     await asset.read(0, 8);

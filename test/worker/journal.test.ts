@@ -65,7 +65,14 @@ describe("rollouts of a run", () => {
     journal.rollout([record(1, 0, "x")]);
     journal.rollout([record(3, 1, "z")]);
     await journal.settled();
+    journal.metrics(1, { loss: 2 });
+    journal.metrics(3, { loss: 1 });
+    await journal.settled();
+    // Reading what will stay drops nothing: a run that cannot go on keeps all.
+    expect((await journal.rowsUntil(2)).map(({ step }) => step)).toEqual([1]);
+    expect((await journal.rowsUntil(9)).map(({ step }) => step)).toEqual([1, 3]);
     await journal.rewind(2);
+    expect((await journal.rowsUntil(9)).map(({ step }) => step)).toEqual([1]);
     expect((await runRollouts(database, "a", null)).steps).toEqual([1]);
   });
 
