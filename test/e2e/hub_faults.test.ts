@@ -79,7 +79,7 @@ async function retried(where: Locator, title: string | RegExp): Promise<void> {
 /** The files of the adapter that a run ended with, by their names. */
 async function trained(): Promise<Record<string, Uint8Array>> {
   const { page } = app;
-  await page.getByRole("heading", { name: "Done. 2 steps were made." }).waitFor(WAIT);
+  await page.getByRole("heading", { name: /^Done\. .* in 2 steps/ }).waitFor(WAIT);
   const waiting = page.waitForEvent("download");
   await page
     .getByRole("button", { name: /Download adapter/ })
