@@ -52,10 +52,17 @@ export function sendFile(request: Answered, response: ServerResponse, whole: Uin
   if (fault === "short") return void response.writeHead(206, { ...place, etag }).end(half);
   const headers = { ...(range ? place : {}), "content-length": body.length, "accept-ranges": "bytes", etag };
   response.writeHead(range ? 206 : 200, headers);
-  if (fault === "broken") response.write(half, () => response.destroy());
+  if (fault === "broken") void breakOff(response, half);
   else if (fault === "stalled") response.write(half);
   else if (fault === "slow") void drip(response, body);
   else response.end(body);
+}
+
+/** What a browser has not read yet when the connection ends is lost to it, so it is given a moment. */
+async function breakOff(response: ServerResponse, half: Uint8Array): Promise<void> {
+  response.write(half);
+  if (half.length > 0) await wait(100);
+  response.destroy();
 }
 
 async function drip(response: ServerResponse, body: Uint8Array): Promise<void> {
