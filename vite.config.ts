@@ -29,6 +29,8 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
+          // Vitest leaves one core to itself, which is half of a machine with two.
+          maxWorkers: "100%",
           // Ends a test that hangs. Vitest's own five seconds fail slow tests on a machine that is busy.
           testTimeout: 60_000,
           include: ["test/**/*.test.ts"],
