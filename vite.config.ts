@@ -43,7 +43,7 @@ export default defineConfig({
           name: "dawn",
           environment: "node",
           pool: "forks",
-          maxWorkers: 1,
+          maxWorkers: 2,
           testTimeout: 120_000,
           setupFiles: ["test/setup/dawn.ts"],
           include: [GPU_TESTS],

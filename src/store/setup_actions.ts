@@ -1,3 +1,4 @@
+import { parseAlgorithm } from "../config/algorithm.ts";
 import type { ConfigReview } from "../protocol/setup.ts";
 import type { GivenSettings } from "../protocol/values.ts";
 import { noteError, useApp } from "./app.ts";
@@ -192,7 +193,9 @@ export async function startSetup(unkept = false): Promise<string | undefined> {
   useSetup.setState({ starting: true, refused: null });
   try {
     const state = useSetup.getState();
-    const method = shown(state.resolved)?.algorithm ?? "sft";
+    // What was given may be newer than what was last resolved.
+    const given = parseAlgorithm(String(state.given["algorithm"] ?? ""));
+    const method = given ?? shown(state.resolved)?.algorithm ?? "sft";
     return await startRun({ ...documentOf(state), method, name: null, ...(unkept && { unkept }) });
   } catch (error) {
     useSetup.setState({ refused: noteError(error) });

@@ -44,6 +44,8 @@ async function tryAgain(failure: Failure, runId: string | undefined, unkept = fa
   const run = runId === undefined ? undefined : useRuns.getState().runs[runId];
   if (run === undefined && failure !== useSetup.getState().refused) return retryHub();
   if (run !== undefined && stepOf(run) > 0) return resumeRun(run.id, null, unkept);
+  // The setup may hold other settings by now than those that failed.
+  if (run !== undefined) await takeSettingsOf(run.id);
   const id = await startSetup(unkept);
   navigate(id === undefined ? "/new" : `/run/${id}`);
 }
