@@ -1,10 +1,12 @@
+import { usesRewards } from "../config/algorithm.ts";
 import type { RunConfig } from "../config/fields.ts";
 import type { Example } from "../data/example.ts";
 
 /** Rows as TRL reads them, one JSON object a line: processed, mapped and with their system prompt, without a template. */
 export function trlRows(examples: readonly Example[], config: RunConfig): string {
   const variables =
-    config.enable_thinking === null || config.algorithm === "grpo"
+    // The methods with rewards are told once for all rows, in trl_arguments.ts.
+    config.enable_thinking === null || usesRewards(config.algorithm)
       ? {}
       : { chat_template_kwargs: { enable_thinking: config.enable_thinking } };
   return examples.map((example) => `${JSON.stringify({ ...trlRow(example), ...variables })}\n`).join("");

@@ -20,7 +20,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", default="output", help="where checkpoints and the adapter go")
-    parser.add_argument("--model", default=settings.MODEL, help="the base model: a name of the hub, or a folder")
+    # A run that trained every weight brings its model along, wherever this is started from.
+    base = settings.MODEL if settings.LORA is not None else str(HERE / "model")
+    parser.add_argument("--model", default=base, help="the base model: a name of the hub, or a folder")
     parser.add_argument("--max-steps", type=int, help="ends after this many optimizer steps")
     parser.add_argument("--from-base", action="store_true", help="begins with a fresh adapter, not with adapter/")
     return parser.parse_args()

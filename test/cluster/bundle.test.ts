@@ -68,6 +68,15 @@ describe("clusterBundle", () => {
     expect(notes.join(" ")).toContain("dynamic_sampling: TRL does not sample again");
   });
 
+  it("says enable_thinking with each row of SFT, and once for all of a method with rewards", async () => {
+    const rows = async (name: string) =>
+      (await textsOf(await bundleOf(name, { enable_thinking: false }))).get("data/train.jsonl");
+    expect(await rows("sft")).toContain('"chat_template_kwargs":{"enable_thinking":false}');
+    expect(await rows("dapo")).not.toContain("chat_template_kwargs");
+    const settings = (await textsOf(await bundleOf("dapo", { enable_thinking: false }))).get("settings.py");
+    expect(settings).toContain('"enable_thinking": False');
+  });
+
   it("makes the overlong penalty a reward, as TRL has it", async () => {
     const settings = (await textsOf(await bundleOf("dapo"))).get("settings.py");
     expect(settings).toContain('"type": "soft_overlong_punishment"');
